@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A blocking client over the daemon's Unix socket. One request at a time, or pipelined.
+
+use crate::rpc::{LINE_BYTES_MAX, Response};
+use crate::types::{
+    ConnListParams, Connection, Service, ServiceListParams, ServicePage, ServiceSelector,
+};
+use crate::{Method, RpcError, method};
+use serde_json::{Value, json};
+use std::env;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Where the daemon listens unless told otherwise.
+pub const SOCKET_PATH_DEFAULT: &str = "/run/dpvs/dpvs.sock";
+
+/// How long a request may take before the daemon counts as hung.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Returns the socket to use: the given one, `DPVS_SOCKET`, `DPVS_IPC_FILE` (the name that DPVS
+/// uses), or [`SOCKET_PATH_DEFAULT`].
+pub fn socket_path(given: Option<&Path>) -> PathBuf {
+    let from_env = |name| env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    given
+        .map(Path::to_path_buf)
+        .or_else(|| from_env("DPVS_SOCKET"))
+        .or_else(|| from_env("DPVS_IPC_FILE"))
+        .unwrap_or_else(|| PathBuf::from(SOCKET_PATH_DEFAULT))
+}
+
+/// Why a call did not come back with a reply.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody listens there.
+    #[error("dpvs is not running: cannot connect to {path}: {source}", path = path.display())]
+    NotRunning {
+        /// The socket's path.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The connection broke.
+    #[error("lost the connection to dpvs: {0}")]
+    Io(#[from] io::Error),
+    /// The daemon's answer makes no sense to this client.
+    #[error("cannot understand the answer of dpvs: {0}")]
+    Protocol(String),
+    /// The daemon refused.
+    #[error(transparent)]
+    Refused(#[from] RpcError),
+}
+
+/// A connection to the daemon.
+#[derive(Debug)]
+pub struct Client {
+    reader: BufReader<UnixStream>,
+    next_id: u64,
+}
+
+impl Client {
+    /// Connects to the daemon.
+    ///
+    /// # Errors
+    /// [`ClientError::NotRunning`] if nobody listens at `path` or it may not be opened.
+    pub fn connect(path: &Path) -> Result<Self, ClientError> {
+        let stream = UnixStream::connect(path)
+            .map_err(|source| ClientError::NotRunning { path: path.to_path_buf(), source })?;
+        stream.set_read_timeout(Some(REPLY_TIMEOUT))?;
+        stream.set_write_timeout(Some(REPLY_TIMEOUT))?;
+        Ok(Client { reader: BufReader::new(stream), next_id: 1 })
+    }
+
+    /// Calls one method and waits for its reply.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] if the daemon said no; otherwise the connection is unusable.
+    pub fn call<M: Method>(&mut self, params: &M::Params) -> Result<M::Reply, ClientError> {
+        let params =
+            serde_json::to_value(params).map_err(|e| ClientError::Protocol(e.to_string()))?;
+        let value = self.call_raw(M::NAME, &params)?;
+        serde_json::from_value(value).map_err(|e| ClientError::Protocol(e.to_string()))
+    }
+
+    /// Calls a method by name with parameters as they are.
+    ///
+    /// # Errors
+    /// As [`Client::call`].
+    pub fn call_raw(&mut self, name: &str, params: &Value) -> Result<Value, ClientError> {
+        let id = self.next_id;
+        self.next_id += 1;
+        let request = json!({ "jsonrpc": "2.0", "id": id, "method": name, "params": params });
+        let mut line =
+            serde_json::to_vec(&request).map_err(|e| ClientError::Protocol(e.to_string()))?;
+        line.push(b'\n');
+        self.reader.get_mut().write_all(&line)?;
+        let mut answer = Vec::new();
+        let limit = u64::try_from(LINE_BYTES_MAX).unwrap_or(u64::MAX);
+        (&mut self.reader).take(limit).read_until(b'\n', &mut answer)?;
+        if answer.last() != Some(&b'\n') {
+            let text = "the connection ended in the middle of an answer";
+            return Err(ClientError::Io(io::Error::new(io::ErrorKind::UnexpectedEof, text)));
+        }
+        let response: Response =
+            serde_json::from_slice(&answer).map_err(|e| ClientError::Protocol(e.to_string()))?;
+        if let Some(error) = response.error {
+            return Err(ClientError::Refused(error));
+        }
+        if serde_json::to_value(&response.id).ok() != Some(json!(id)) {
+            return Err(ClientError::Protocol("an answer to another request".to_owned()));
+        }
+        Ok(response.result.unwrap_or(Value::Null))
+    }
+
+    /// Lists services over all pages; a service split between pages is put together again.
+    ///
+    /// The page's own `services` are all of them, `next` is `None`.
+    ///
+    /// # Errors
+    /// As [`Client::call`].
+    pub fn list_services(
+        &mut self,
+        selector: &ServiceSelector,
+    ) -> Result<ServicePage, ClientError> {
+        let mut params =
+            ServiceListParams { service: selector.service.clone(), ..ServiceListParams::default() };
+        let mut page = self.call::<method::ServiceList>(&params)?;
+        let mut all: Vec<Service> = Vec::new();
+        loop {
+            for service in page.services {
+                match all.last_mut() {
+                    Some(last) if last.service == service.service => {
+                        last.dests.extend(service.dests);
+                    }
+                    _ => all.push(service),
+                }
+            }
+            match page.next.take() {
+                None => return Ok(ServicePage { services: all, next: None, ..page }),
+                cursor => params.cursor = cursor,
+            }
+            page = self.call::<method::ServiceList>(&params)?;
+        }
+    }
+
+    /// Lists connections over all pages, handing each to `each`.
+    ///
+    /// # Errors
+    /// As [`Client::call`].
+    pub fn each_connection(
+        &mut self,
+        mut params: ConnListParams,
+        mut each: impl FnMut(Connection),
+    ) -> Result<(), ClientError> {
+        loop {
+            let page = self.call::<method::ConnList>(&params)?;
+            page.connections.into_iter().for_each(&mut each);
+            match page.next {
+                None => return Ok(()),
+                cursor => params.cursor = cursor,
+            }
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Service, connection and ICMP logic.

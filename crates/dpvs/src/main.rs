@@ -1,0 +1,3 @@
+//! The command `dpvs`.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The command `ipvsadm`.
+
+fn main() {}
