@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Frames, buffers and threads over `net_ring`. Needs DPDK; no root, no hugepages, no card.
+#![allow(clippy::unwrap_used, clippy::tests_outside_test_module, reason = "an integration test")]
 
 mod common;
 
@@ -11,7 +12,6 @@ use dpdk::{
 };
 
 #[test]
-#[expect(clippy::tests_outside_test_module, reason = "an integration test")]
 fn frames_survive_the_ring_and_nothing_is_lost() {
     // What would break: bursts, buffer bounds, ownership, and the one start in a process.
     let eal = eal(&["vdev:net_ring0"]);
