@@ -166,6 +166,11 @@ impl EalConfig {
         }
         if !self.is_given(&["--log-level"]) {
             list.push(format!("--log-level={}", self.log_level.name()));
+            if matches!(self.log_level, LogLevel::Error | LogLevel::Warning) {
+                // Complains in four lines of each interface where the kernel has no multiq qdisc,
+                // which only its rte_flow rules need.
+                list.push("--log-level=pmd.net.tap:critical".to_owned());
+            }
         }
         let pci: Vec<_> = self.ports.iter().filter(|(spec, _)| spec.is_pci()).collect();
         if pci.is_empty() && !self.is_given(&["-a", "--allow", "-b", "--block", "--no-pci"]) {
@@ -195,7 +200,10 @@ mod tests {
     fn without_hugepages_or_cards_neither_is_asked_for() {
         let list = Eal::builder().file_prefix("x").arguments(0).join(" ");
         assert!(list.contains("--no-huge --no-shconf -m 512 --file-prefix=x --lcores=0@("));
-        assert!(list.ends_with("--log-level=warning --no-pci"), "{list}");
+        assert!(
+            list.ends_with("--log-level=warning --log-level=pmd.net.tap:critical --no-pci"),
+            "{list}"
+        );
     }
 
     #[test]

@@ -10,7 +10,8 @@ use crate::{
 
 /// An open port.
 ///
-/// It is stopped and closed when it and all its queues are gone.
+/// It is stopped and closed when it and all its queues are gone. DPDK then forgets the device: a
+/// virtual one can be attached again after [`Eal::detach`], a card cannot before the next start.
 ///
 /// ```no_run
 /// # fn f(eal: &dpdk::Eal, pool: dpdk::Pool) -> Result<(), dpdk::PortError> {

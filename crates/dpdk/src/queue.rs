@@ -46,6 +46,9 @@ impl RxQueue {
     pub fn burst<const N: usize>(&mut self, out: &mut ArrayVec<Mbuf, N>) -> usize {
         let len = out.len();
         let room = u16::try_from(out.remaining_capacity()).unwrap_or(u16::MAX);
+        if room == 0 {
+            return 0;
+        }
         // SAFETY: `len` is within the array's storage.
         let free = unsafe { out.as_mut_ptr().add(len) };
         // SAFETY: the port exists and has the queue, for `self.port` keeps it open; `&mut self`
@@ -114,6 +117,9 @@ impl TxQueue {
     /// the answer says, are still there afterwards.
     #[inline]
     unsafe fn send(&mut self, frames: *mut Mbuf, len: usize) -> usize {
+        if len == 0 {
+            return 0;
+        }
         let count = u16::try_from(len).unwrap_or(u16::MAX);
         // SAFETY: the port exists and has the queue, for `self.port` keeps it open; `&mut self` is
         // the queue's only owner, and stopping the port takes `&mut` of every queue. The first
