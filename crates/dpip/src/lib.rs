@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The command `dpip`: administers addresses, routes, neighbours and links of the load balancer.
+//!
+//! A command line goes through three steps: [`parse`] makes a [`Request`] of it, without input or
+//! output; the request is a call of the control API; [`render`] makes text of the reply. Words,
+//! texts and exit codes are those of DPVS 1.10.2's `dpip`, so that scripts run unchanged.
+#![forbid(unsafe_code)]
+
+mod addr;
+mod cli;
+mod getopt;
+mod help;
+mod link;
+mod neigh;
+mod options;
+pub mod render;
+mod request;
+mod route;
+mod stop;
+mod value;
+mod words;
+
+pub use cli::{Outcome, Parsed, parse};
+pub use options::Options;
+pub use request::Request;
+pub use stop::{client_error_text, refusal_text};
