@@ -7,7 +7,9 @@
 #![forbid(unsafe_code)]
 
 mod addr;
+mod batch;
 mod cli;
+mod daemon;
 mod getopt;
 mod help;
 mod link;
@@ -16,11 +18,14 @@ mod options;
 pub mod render;
 mod request;
 mod route;
+mod run;
 mod stop;
 mod value;
+mod watch;
 mod words;
 
 pub use cli::{Outcome, Parsed, parse};
 pub use options::Options;
 pub use request::Request;
+pub use run::run;
 pub use stop::{client_error_text, refusal_text};
