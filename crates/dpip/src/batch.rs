@@ -16,14 +16,15 @@ const LINE_BYTES_MAX: u64 = 1 << 16;
 /// Carries out the commands of a file; `-` is standard input.
 ///
 /// The options of the batch hold for every line, which may add its own. Returns 1 if a command
-/// failed: the first one ends the batch unless `--keep-going` was given.
+/// failed: the first one ends the batch unless `--keep-going` was given. Output that cannot be
+/// written ends it too, and is told even if the reader just left: the rest has not been done.
 pub(crate) fn run(
     options: &Options,
     path: &Path,
     daemon: &mut Daemon,
     out: &mut dyn Write,
     err: &mut dyn Write,
-) -> io::Result<u8> {
+) -> u8 {
     let name =
         if path == Path::new("-") { "standard input".into() } else { path.to_string_lossy() };
     let mut reader: Box<dyn BufRead> = if path == Path::new("-") {
@@ -33,7 +34,7 @@ pub(crate) fn run(
             Ok(file) => Box::new(BufReader::new(file)),
             Err(error) => {
                 let _ = writeln!(err, "dpip: cannot open {name}: {error}");
-                return Ok(1);
+                return 1;
             }
         }
     };
@@ -42,16 +43,22 @@ pub(crate) fn run(
     loop {
         number += 1;
         let words = match read_line(&mut reader) {
-            Ok(None) => return Ok(code),
+            Ok(None) => return code,
             Ok(Some(line)) => split(&line),
             Err(error) => {
                 let _ = writeln!(err, "dpip: {name}:{number}: {error}");
-                return Ok(1);
+                return 1;
             }
         };
         let outcome = match words {
             Ok(words) if words.is_empty() => continue,
-            Ok(words) => command(options, words, daemon, out, err)?,
+            Ok(words) => match command(options, words, daemon, out, err) {
+                Ok(outcome) => outcome,
+                Err(error) => {
+                    let _ = writeln!(err, "dpip: {name}:{number}: write error: {error}");
+                    return 1;
+                }
+            },
             Err(text) => Err(text),
         };
         let complaint = match outcome {
@@ -62,7 +69,7 @@ pub(crate) fn run(
         code = 1;
         let _ = writeln!(err, "dpip: {name}:{number}: {complaint}");
         if !options.keep_going {
-            return Ok(code);
+            return code;
         }
     }
 }

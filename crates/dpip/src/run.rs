@@ -58,7 +58,9 @@ pub(crate) fn carry_out(
     out.write_all(parsed.stdout.as_bytes())?;
     let code = match parsed.outcome {
         Outcome::Exit(code) => code,
-        Outcome::Batch(options, path) => batch::run(&options, &path, daemon, out, err)?,
+        Outcome::Batch(options, path) => {
+            return Ok(batch::run(&options, &path, daemon, out, err));
+        }
         Outcome::Run(options, request) => {
             daemon.use_socket(options.socket.as_deref());
             match execute(&options, &request, daemon, out) {
@@ -102,7 +104,8 @@ fn execute(
     daemon: &mut Daemon,
     out: &mut dyn Write,
 ) -> Result<(), Fault> {
-    print_parsed_route(options, request, out)?;
+    // A change is made even if nobody reads how it was understood.
+    let printed = print_parsed_route(options, request, out);
     let text = match request {
         Request::AddrShow(filter) => addr_show(options, daemon, filter)?,
         Request::RouteShow(filter) => {
@@ -133,6 +136,7 @@ fn execute(
             String::new()
         }
     };
+    printed?;
     out.write_all(text.as_bytes())?;
     Ok(())
 }

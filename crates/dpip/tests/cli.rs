@@ -235,6 +235,20 @@ mod tests {
     }
 
     #[test]
+    fn a_batch_whose_reader_left_does_not_end_as_if_it_were_done() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("batch");
+        fs::write(&path, "-V\naddr flush dev dpdk0\n").unwrap();
+        let path = path.to_str().unwrap();
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = dpip(&["--batch", path]).stdout(writer).output().unwrap();
+        let text = format!("dpip: {path}:1: write error: Broken pipe (os error 32)\n");
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), text);
+        assert_eq!(output.status.code(), Some(1));
+    }
+
+    #[test]
     fn a_full_disk_is_told_and_a_reader_that_left_is_not() {
         let full = File::options().write(true).open("/dev/full").unwrap();
         let output = dpip(&["-V"]).stdout(full).output().unwrap();

@@ -173,9 +173,14 @@ mod tests {
 
         /// A route that is listed can be given back to `route add` word by word.
         #[test]
-        fn a_listed_route_reads_back(a in any::<u32>(), len in 1_u8..=32, via in 1_u32.., mtu in 0_u32..) {
+        fn a_listed_route_reads_back(
+            to in any::<u32>(),
+            len in 1_u8..=32,
+            via in 1_u32..,
+            mtu in any::<u32>(),
+        ) {
             let spec = RouteSpec {
-                destination: std::net::Ipv4Addr::from(a).into(),
+                destination: std::net::Ipv4Addr::from(to).into(),
                 prefix_len: len,
                 via: Some(std::net::Ipv4Addr::from(via).into()),
                 device: Some("dpdk0".to_owned()),

@@ -180,7 +180,8 @@ mod tests {
             ..dpdk0()
         };
         let text = "2: dpdk0: socket -1 mtu 1500 rx-queue 8 tx-queue 8\n    \
-                    DOWN 0 Mbps half-duplex fixed-nego allmulticast \n    addr 52:54:00:12:34:56 \n";
+                    DOWN 0 Mbps half-duplex fixed-nego allmulticast \n    \
+                    addr 52:54:00:12:34:56 \n";
         assert_eq!(render::link(&info), text);
     }
 

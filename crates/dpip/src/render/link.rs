@@ -21,8 +21,8 @@ pub fn link(info: &LinkInfo) -> String {
     let mut addr = vec![format!("addr {}", info.lladdr)];
     addr.extend(info.offloads.iter().cloned());
     format!(
-        "{number}: {device}: socket {socket} mtu {mtu} rx-queue {rx} tx-queue {tx}\n    {state} \n    \
-         {addr} \n",
+        "{number}: {device}: socket {socket} mtu {mtu} rx-queue {rx} tx-queue {tx}\n    \
+         {state} \n    {addr} \n",
         number = u64::from(info.index) + 1,
         device = info.device,
         socket = info.socket,

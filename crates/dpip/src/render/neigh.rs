@@ -19,7 +19,8 @@ pub fn neigh(info: &NeighInfo) -> String {
         Some(text) => {
             let mac = link_address(text).map_or_else(|| text.to_owned(), link_address_text);
             format!(
-                "ip: {ip:<48} mac: {mac}   state: {state:<12}  dev: {device}  core: {core}  {kind}\n"
+                "ip: {ip:<48} mac: {mac}   state: {state:<12}  dev: {device}  core: {core}  \
+                 {kind}\n"
             )
         }
         None => format!(
