@@ -140,6 +140,22 @@ impl EalConfig {
         }
     }
 
+    /// Refuses hugepages that are not there: DPDK would say that it lacks permission, and could not
+    /// be started again.
+    pub(crate) fn check_hugepages(&self, free_mb: u64) -> Result<(), EalError> {
+        let wanted_mb = u64::from(self.memory_mb);
+        let is_ours = !self.is_given(&["-m", "--socket-mem"]);
+        if !is_ours || !self.uses_hugepages(free_mb) || free_mb >= wanted_mb {
+            return Ok(());
+        }
+        let pages = wanted_mb.div_ceil(2);
+        Err(EalError::Memory {
+            memory_mb: self.memory_mb,
+            kind: "hugepages",
+            reason: format!("{free_mb} MiB are free: sysctl vm.nr_hugepages={pages}"),
+        })
+    }
+
     /// The arguments of `rte_eal_init`, the program's name first.
     pub(crate) fn arguments(&self, free_hugepages_mb: u64) -> Vec<String> {
         let mut list = vec!["dpdk".to_owned(), "--no-telemetry".to_owned()];

@@ -90,7 +90,9 @@ impl Eal {
         for (spec, _) in &config.ports {
             spec.check()?;
         }
-        let arguments = config.arguments(system::free_hugepages_mb());
+        let free_mb = system::free_hugepages_mb();
+        config.check_hugepages(free_mb)?;
+        let arguments = config.arguments(free_mb);
         let nul = |argument: String| CString::new(argument.clone()).map_err(|_| argument);
         let arguments: Result<Vec<_>, _> = arguments.into_iter().map(nul).collect();
         let arguments = arguments.map_err(EalError::NulByte)?;
