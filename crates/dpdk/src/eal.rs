@@ -165,8 +165,7 @@ impl Eal {
         {
             return Ok(id);
         }
-        let library = format!("librte_{driver}");
-        if cfg!(not(feature = "static")) && !system::is_library_loaded(&library) {
+        if cfg!(not(feature = "static")) && !is_driver_loaded(&driver) {
             let package = debian_package(&driver);
             return Err(EalError::MissingDriver { device, driver, package });
         }
@@ -308,6 +307,19 @@ fn find_port(name: &CStr) -> Option<PortId> {
     // SAFETY: DPDK is started, for an `Eal` exists; the name is NUL-terminated; `id` is writable.
     let rc = unsafe { dpdk_sys::rte_eth_dev_get_port_by_name(name.as_ptr(), &raw mut id) };
     (rc == 0).then_some(PortId(id))
+}
+
+/// Whether the driver's library is loaded. One library may hold several drivers: `net_virtio` has
+/// `net_virtio_user`.
+fn is_driver_loaded(driver: &str) -> bool {
+    let mut name = driver;
+    while let Some((shorter, _)) = name.rsplit_once('_') {
+        if system::is_library_loaded(&format!("librte_{name}")) {
+            return true;
+        }
+        name = shorter;
+    }
+    false
 }
 
 /// The Debian package of a driver: its name ends in DPDK's ABI version, which changes with every

@@ -26,6 +26,10 @@ fn kernel_is_answered_over_a_tap_attached_after_the_start() {
     }
     let card = eal.attach(&common::spec("0000:ff:1f.7"), &VdevOptions::default());
     assert!(matches!(card, Err(EalError::TooLateForPci { .. })));
+    // The driver is in librte_net_virtio, which is there: the file is what is missing.
+    let user = common::spec("vdev:net_virtio_user0,path=/nonexistent");
+    let refused = eal.attach(&user, &VdevOptions::default());
+    assert!(matches!(refused, Err(EalError::Attach { .. })), "{refused:?}");
     let unknown = eal.attach(&common::spec("vdev:net_nothing0"), &VdevOptions::default());
     let text = unknown.unwrap_err().to_string();
     assert!(text.contains("apt-get install librte-net-nothing"), "{text}");
