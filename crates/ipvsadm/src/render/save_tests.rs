@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Saved commands, and that they mean what was saved.
+
+use super::*;
+use crate::invocation::Action;
+use crate::names::NoNames;
+use crate::render::tests_support::{dest, fwmark, key, page, service};
+use crate::restore;
+use dpvs_api::types::{DestSpec, Laddr, ServiceSpec};
+
+const NUMERIC: Namer<'static> = Namer { names: &NoNames, numeric: true };
+const TIMEOUTS: Timeouts = Timeouts { tcp: 900, tcp_fin: 120, udp: 300, icmp: 60 };
+
+/// One of everything.
+fn everything() -> Vec<Service> {
+    let mut web = service(key(Protocol::Tcp, "192.168.100.10", 80), "conhash");
+    (web.persistent, web.netmask) = (600, "255.255.255.0".parse().unwrap());
+    web.synproxy = true;
+    web.expire_quiescent = true;
+    web.conn_timeout = 60;
+    web.proxy_protocol = "v2".to_owned();
+    web.hash_target = "sip".to_owned();
+    web.dest_check = "2,4s,tcp,ping".to_owned();
+    let mut server = dest("10.0.0.1", 8080, Forward::FullNat);
+    (server.weight, server.upper_threshold, server.lower_threshold) = (50, 1000, 800);
+    web.dests = vec![server];
+    let device = "dpdk0".to_owned();
+    let address = "10.0.1.1".parse().unwrap();
+    web.laddrs = vec![Laddr { address, device, conflicts: 0, connections: 9 }];
+    let mut dns = service(key(Protocol::Udp, "2001:db8::1", 53), "mh");
+    (dns.persistent, dns.prefix_len, dns.one_packet) = (60, 64, true);
+    dns.scheduler_flags = vec!["mh-port".to_owned(), "flag-3".to_owned()];
+    let mut quic = service(key(Protocol::Udp, "192.168.100.10", 443), "conhash");
+    (quic.quic, quic.hash_target) = (true, "qid".to_owned());
+    let mut ping = service(key(Protocol::Icmp, "10.0.0.100", 0), "rr");
+    ping.dests = vec![dest("10.0.0.4", 0, Forward::Nat)];
+    let mut any = service(key(Protocol::Tcp, "10.0.0.100", 0), "wlc");
+    any.persistent = 360;
+    let range = Some("192.168.0.0-192.168.0.254:0-0".to_owned());
+    let pattern = Match { src_range: range, oif: Some("dpdk1".to_owned()), ..Match::default() };
+    let mut snat = service(ServiceKey::Match { pattern }, "rr");
+    snat.dests = vec![dest("1.2.3.4", 0, Forward::Snat)];
+    vec![
+        snat,
+        ping,
+        any,
+        web,
+        service(key(Protocol::Sctp, "10.0.0.100", 5060), "rr"),
+        service(key(Protocol::Icmpv6, "2001:db8::11", 0), "rr"),
+        dns,
+        quic,
+        service(fwmark(u32::MAX, false), "wlc"),
+        service(fwmark(8, true), "rr"),
+    ]
+}
+
+const SAVED: &str = "\
+--set 900 120 300
+-A -H src-range=192.168.0.0-192.168.0.254:0-0,oif=dpdk1 -s rr
+-a -H src-range=192.168.0.0-192.168.0.254:0-0,oif=dpdk1 -r 1.2.3.4:0 -J -w 1
+-A -q 10.0.0.100:0 -s rr
+-a -q 10.0.0.100:0 -r 10.0.0.4:0 -m -w 1
+-A -t 10.0.0.100:0 -s wlc -p 360
+-A -t 192.168.100.10:80 -s conhash -p 600 -M 255.255.255.0 -j enable --hash-target sip --conn-timeout 60 --proxy-protocol v2 --expire-quiescent --dest-check 2,4s --dest-check tcp --dest-check ping
+-P -t 192.168.100.10:80 -z 10.0.1.1 -F dpdk0
+-a -t 192.168.100.10:80 -r 10.0.0.1:8080 -b -w 50 -x 1000 -y 800
+-A -u 192.168.100.10:443 -s conhash --hash-target qid --quic
+-A --sctp-service 10.0.0.100:5060 -s rr
+-A -u [2001:db8::1]:53 -s mh -p 60 -M 64 -o -b mh-port,flag-3
+-A -1 [2001:db8::11]:0 -s rr
+-A -f 8 -6 -s rr
+-A -f 4294967295 -s wlc
+";
+
+#[test]
+fn everything_that_a_service_has_is_saved() {
+    assert_eq!(render(&page(everything()), &TIMEOUTS, &NUMERIC), SAVED);
+}
+
+/// Makes the service that a saved line asks for: what the daemon does with the parameters.
+fn made(spec: ServiceSpec) -> Service {
+    let scheduler = spec.scheduler.unwrap();
+    Service {
+        scheduler_flags: spec.scheduler_flags.unwrap(),
+        persistent: spec.persistent.unwrap(),
+        netmask: spec.netmask.unwrap_or(std::net::Ipv4Addr::BROADCAST),
+        prefix_len: spec.prefix_len.unwrap_or(128),
+        persistence_engine: spec.persistence_engine.unwrap(),
+        one_packet: spec.one_packet.unwrap(),
+        synproxy: spec.synproxy.unwrap_or(false),
+        expire_quiescent: spec.expire_quiescent.unwrap_or(false),
+        quic: spec.quic.unwrap_or(false),
+        conn_timeout: spec.conn_timeout.unwrap_or(0),
+        proxy_protocol: spec.proxy_protocol.unwrap_or_default(),
+        hash_target: spec.hash_target.unwrap_or_default(),
+        dest_check: spec.dest_check.unwrap_or_default(),
+        ..service(spec.service, &scheduler)
+    }
+}
+
+fn made_server(spec: &DestSpec) -> Dest {
+    Dest {
+        weight: spec.weight.unwrap(),
+        upper_threshold: spec.upper_threshold.unwrap(),
+        lower_threshold: spec.lower_threshold.unwrap(),
+        tunnel: spec.tunnel,
+        ..dest(&spec.address.to_string(), spec.port, spec.forward.unwrap())
+    }
+}
+
+/// A restored file that is saved again is the same file: nothing is lost or changed on the way.
+#[test]
+fn what_is_saved_is_restored() {
+    let mut services: Vec<Service> = Vec::new();
+    for line in restore::parse(SAVED.as_bytes(), &NoNames) {
+        let invocation = line.invocation.unwrap();
+        assert!(invocation.warnings.is_empty());
+        match invocation.action {
+            Action::AddService(spec) => services.push(made(*spec)),
+            Action::AddServer(spec) => {
+                let owner = services.iter_mut().find(|s| s.service == spec.service).unwrap();
+                owner.dests.push(made_server(&spec));
+            }
+            Action::AddLaddr(spec) => {
+                let owner = services.iter_mut().find(|s| s.service == spec.service).unwrap();
+                let (address, device) = (spec.address, spec.device);
+                owner.laddrs.push(Laddr { address, device, conflicts: 0, connections: 0 });
+            }
+            Action::SetTimeouts(spec) => assert_eq!(spec.tcp_fin, Some(120)),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(render(&page(services), &TIMEOUTS, &NUMERIC), SAVED);
+}
