@@ -4,7 +4,7 @@
 use super::*;
 use crate::invocation::Action;
 use crate::names::NoNames;
-use crate::render::tests_support::{dest, fwmark, key, page, service};
+use crate::render::tests_support::{FileNames, dest, fwmark, key, page, recorded_cases, service};
 use crate::restore;
 use dpvs_api::types::{DestSpec, Laddr, ServiceSpec};
 
@@ -131,4 +131,44 @@ fn what_is_saved_is_restored() {
         }
     }
     assert_eq!(render(&page(services), &TIMEOUTS, &NUMERIC), SAVED);
+}
+
+/// The rules that the kernel had after a recorded command hold what the command asks for here.
+#[test]
+fn recorded_commands_ask_for_the_rules_that_the_kernel_then_had() {
+    let names = FileNames::new();
+    let mut compared = 0;
+    for case in recorded_cases() {
+        let Some(rules) = case["rules_after"].as_str().filter(|_| case["rc"] == 0) else {
+            continue;
+        };
+        let words = case["argv"].as_array().unwrap().iter();
+        let argv: Vec<Vec<u8>> = words.map(|word| word.as_str().unwrap().into()).collect();
+        let mut lines: Vec<String> = Vec::new();
+        match crate::parse_with(&argv, &names, false).map(|invocation| invocation.action) {
+            Ok(Action::AddService(spec) | Action::EditService(spec)) => {
+                let service = made(*spec);
+                let name = service_text(&service.service, &NUMERIC);
+                // The kernel's flag without a name is lost in stock: there it is an empty list.
+                let options = options(&service).replace(" -b flag-3", " -b ");
+                lines.push(format!("-A {name} -s {}{options}", service.scheduler));
+            }
+            Ok(Action::AddServer(spec) | Action::EditServer(spec)) => {
+                let mut server = made_server(&spec);
+                // Stock does not save thresholds.
+                (server.upper_threshold, server.lower_threshold) = (0, 0);
+                let protocol = port_protocol(&spec.service);
+                let server = dest_text(&server, protocol, &NUMERIC);
+                lines.push(format!("-a {} {server}", service_text(&spec.service, &NUMERIC)));
+            }
+            _ => {}
+        }
+        for line in lines {
+            // Stock saves marks as signed numbers, which it cannot restore.
+            let line = line.replace("-f 3000000000", "-f -1294967296");
+            assert!(rules.lines().any(|rule| rule == line), "{}: {line}", case["id"]);
+            compared += 1;
+        }
+    }
+    assert!(compared > 150, "{compared}");
 }

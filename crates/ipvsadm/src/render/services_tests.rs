@@ -2,49 +2,12 @@
 //! Listings against texts of the real programs.
 
 use super::*;
-use crate::names::{NoNames, Services};
+use crate::names::NoNames;
 use crate::render::save;
-use crate::render::tests_support::{dest, fwmark, key, page, service};
-use std::net::{IpAddr, Ipv4Addr as V4, Ipv6Addr as V6};
-
-/// The names that the recorded listings were made with.
-struct FileNames {
-    hosts: Vec<(IpAddr, String)>,
-    services: Services,
-}
-
-impl FileNames {
-    fn new() -> Self {
-        let hosts = include_str!("../../tests/golden/etc-hosts").lines().filter_map(|line| {
-            let mut words = line.split_whitespace();
-            Some((words.next()?.parse().ok()?, words.next()?.to_owned()))
-        });
-        let services = Services::parse(include_str!("../../tests/golden/etc-services"));
-        FileNames { hosts: hosts.collect(), services }
-    }
-}
-
-impl Names for FileNames {
-    fn host_v4(&self, _: &str) -> Option<V4> {
-        None
-    }
-    fn host_v6(&self, _: &str) -> Option<V6> {
-        None
-    }
-    fn host_name(&self, address: IpAddr) -> Option<String> {
-        self.hosts.iter().find(|row| row.0 == address).map(|row| row.1.clone())
-    }
-    fn port(&self, name: &str, protocol: Protocol) -> Option<u16> {
-        self.services.port(name, protocol)
-    }
-    fn port_name(&self, port: u16, protocol: Protocol) -> Option<String> {
-        self.services.port_name(port, protocol)
-    }
-}
+use crate::render::tests_support::{FileNames, dest, fwmark, key, page, recorded_cases, service};
 
 fn recorded(id: &str) -> String {
-    let cases = include_str!("../../tests/golden/ipvsadm-stock-cases.json");
-    let cases: Vec<serde_json::Value> = serde_json::from_str(cases).unwrap();
+    let cases = recorded_cases();
     let case = cases.iter().find(|case| case["id"] == id).unwrap();
     case["stdout"].as_str().unwrap().to_owned()
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Services and servers for tests.
+//! Services and servers for tests, and what was recorded of the real program.
 
+use crate::names::{Names, Services};
 use dpvs_api::types::{
     Dest, Family, Forward, Protocol, Rates, Service, ServiceKey, ServicePage, Stats,
 };
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 pub(super) fn key(protocol: Protocol, address: &str, port: u16) -> ServiceKey {
     ServiceKey::Address { protocol, address: address.parse().unwrap(), port }
@@ -58,4 +59,50 @@ pub(super) fn dest(address: &str, port: u16, forward: Forward) -> Dest {
 
 pub(super) fn page(services: Vec<Service>) -> ServicePage {
     ServicePage { generation: 1, conn_table_size: 4096, services, next: None }
+}
+
+/// Returns the recorded runs of the real program.
+pub(super) fn recorded_cases() -> Vec<serde_json::Value> {
+    let cases = include_str!("../../tests/golden/ipvsadm-stock-cases.json");
+    serde_json::from_str(cases).unwrap()
+}
+
+/// The names that the recorded listings were made with.
+pub(super) struct FileNames {
+    hosts: Vec<(IpAddr, Vec<String>)>,
+    services: Services,
+}
+
+impl FileNames {
+    pub(super) fn new() -> Self {
+        let hosts = include_str!("../../tests/golden/etc-hosts").lines().filter_map(|line| {
+            let mut words = line.split_whitespace();
+            let address = words.next()?.parse().ok()?;
+            Some((address, words.map(str::to_owned).collect()))
+        });
+        let services = Services::parse(include_str!("../../tests/golden/etc-services"));
+        FileNames { hosts: hosts.collect(), services }
+    }
+
+    fn addresses(&self, name: &str) -> impl Iterator<Item = IpAddr> {
+        self.hosts.iter().filter(move |row| row.1.iter().any(|n| n == name)).map(|row| row.0)
+    }
+}
+
+impl Names for FileNames {
+    fn host_v4(&self, name: &str) -> Option<Ipv4Addr> {
+        self.addresses(name).find_map(|ip| if let IpAddr::V4(v4) = ip { Some(v4) } else { None })
+    }
+    fn host_v6(&self, name: &str) -> Option<Ipv6Addr> {
+        self.addresses(name).find_map(|ip| if let IpAddr::V6(v6) = ip { Some(v6) } else { None })
+    }
+    fn host_name(&self, address: IpAddr) -> Option<String> {
+        self.hosts.iter().find(|row| row.0 == address).map(|row| row.1[0].clone())
+    }
+    fn port(&self, name: &str, protocol: Protocol) -> Option<u16> {
+        self.services.port(name, protocol)
+    }
+    fn port_name(&self, port: u16, protocol: Protocol) -> Option<String> {
+        self.services.port_name(port, protocol)
+    }
 }
