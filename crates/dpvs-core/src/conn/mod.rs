@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Connections: the record, its states, and the table they are found in.
+
+mod table;
+mod tcp;
+mod wheel;
+
+pub use table::{ConnIndex, ConnTable, Found, TableFull};
+pub use tcp::TcpState;
+
+use crate::Millis;
+use crate::key::{Endpoint, Key};
+use crate::net::Protocol;
+use crate::tables::{DestId, ServiceId, Timeouts};
+
+/// Which way a packet goes through the balancer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From the client to the real server.
+    Inbound,
+    /// The way back.
+    Outbound,
+}
+
+/// The state of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// TCP.
+    Tcp(TcpState),
+    /// UDP has none.
+    Udp,
+    /// The request half of an ICMP query pair. It owns the pair's timer.
+    Request {
+        /// The reply half, once a reply came.
+        reply: Option<ConnIndex>,
+    },
+    /// The reply half.
+    Reply {
+        /// The request half, which outlives it.
+        request: ConnIndex,
+    },
+}
+
+impl State {
+    /// Returns the name in listings: IPVS's, and `REQUEST` or `REPLY`.
+    pub fn name(self) -> &'static str {
+        match self {
+            State::Tcp(state) => state.name(),
+            State::Udp => "UDP",
+            State::Request { .. } => "REQUEST",
+            State::Reply { .. } => "REPLY",
+        }
+    }
+
+    /// Returns the idle timeout in milliseconds.
+    pub fn timeout_ms(self, timeouts: &Timeouts) -> u32 {
+        match self {
+            State::Tcp(state) => state.timeout_ms(timeouts),
+            State::Udp => timeouts.udp_ms,
+            State::Request { .. } | State::Reply { .. } => timeouts.icmp_ms,
+        }
+    }
+
+    /// Returns whether it counts as an active connection of its real server.
+    pub fn is_active(self) -> bool {
+        matches!(self, State::Tcp(state) if state.is_active())
+    }
+}
+
+/// A connection.
+///
+/// The four ends follow from the two keys: the client sends to the virtual address, the real server
+/// to the local one. The reply half of an ICMP query pair is found by what the real server sends;
+/// its other key is that of its request and is not in the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Conn {
+    /// The key it is found by first: what the client sends, or for a reply what the server sends.
+    pub inbound: Key,
+    /// What the other side sends. For a request: the reply that it expects.
+    pub outbound: Key,
+    /// State.
+    pub state: State,
+    /// The service.
+    pub service: ServiceId,
+    /// The real server.
+    pub dest: DestId,
+    /// When the last packet came.
+    pub last_seen: Millis,
+    /// How long it may be idle from then on.
+    pub timeout_ms: u32,
+    /// Packets found by `inbound`.
+    pub in_packets: u64,
+    /// Packets found by `outbound`.
+    pub out_packets: u64,
+}
+
+impl Conn {
+    fn client_key(&self) -> &Key {
+        if matches!(self.state, State::Reply { .. }) { &self.outbound } else { &self.inbound }
+    }
+
+    fn server_key(&self) -> &Key {
+        if matches!(self.state, State::Reply { .. }) { &self.inbound } else { &self.outbound }
+    }
+
+    /// Returns the protocol.
+    pub fn protocol(&self) -> Protocol {
+        self.inbound.protocol
+    }
+
+    /// Returns the client; the port is the identifier for ICMP.
+    pub fn client(&self) -> Endpoint {
+        self.client_key().source()
+    }
+
+    /// Returns the virtual address; port 0 for ICMP.
+    pub fn virtual_(&self) -> Endpoint {
+        self.without_type(self.client_key().destination())
+    }
+
+    /// Returns the local address; the port is the identifier for ICMP.
+    pub fn local(&self) -> Endpoint {
+        let key = self.server_key();
+        if self.protocol().is_icmp() {
+            Endpoint { address: key.dst, port: key.sport }
+        } else {
+            key.destination()
+        }
+    }
+
+    /// Returns the real server; port 0 for ICMP.
+    pub fn dest_end(&self) -> Endpoint {
+        let key = self.server_key();
+        if self.protocol().is_icmp() {
+            Endpoint { address: key.src, port: 0 }
+        } else {
+            key.source()
+        }
+    }
+
+    fn without_type(&self, end: Endpoint) -> Endpoint {
+        if self.protocol().is_icmp() { Endpoint { port: 0, ..end } } else { end }
+    }
+
+    /// Returns when it expires if it stays idle.
+    pub fn expires_at(&self) -> Millis {
+        self.last_seen + u64::from(self.timeout_ms)
+    }
+}

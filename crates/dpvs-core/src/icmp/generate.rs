@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Makes an ICMP error out of the packet that it is about, in the packet's own frame.
+
+use crate::checksum::{self, Checksum};
+use crate::key::Address;
+use crate::net::Family;
+use crate::parse::{Packet, Payload};
+use crate::wire::{EthernetHeader, IcmpHeader, Ipv4Header, Ipv6Header, view_mut};
+use crate::{Frame, tables::Tables};
+use zerocopy::big_endian::{U16, U32};
+
+/// Longest ICMP error for IPv4 (RFC 1812 section 4.3.2.3).
+const V4_LEN_MAX: usize = 576;
+/// Longest ICMPv6 error (RFC 4443 section 2.4 (c)).
+const V6_LEN_MAX: usize = 1280;
+/// Differentiated services of errors: CS6 (RFC 1812 section 4.3.2.5).
+const TOS: u8 = 0xc0;
+/// Time to live of what we send ourselves.
+pub(crate) const TTL: u8 = 64;
+
+/// An error to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// The time to live ended: 11/0, ICMPv6 3/0.
+    TimeExceeded,
+    /// Longer than the way out can take, in bytes: 3/4, ICMPv6 2/0.
+    TooBig(u32),
+}
+
+impl Error {
+    fn header(self, family: Family) -> IcmpHeader {
+        let (icmp_type, rest) = match (self, family) {
+            (Error::TimeExceeded, Family::V4) => (11, [0; 4]),
+            (Error::TimeExceeded, Family::V6) => (3, [0; 4]),
+            (Error::TooBig(mtu), Family::V4) => {
+                let [a, b] = u16::try_from(mtu).unwrap_or(u16::MAX).to_be_bytes();
+                (3, [0, 0, a, b])
+            }
+            (Error::TooBig(mtu), Family::V6) => (2, mtu.to_be_bytes()),
+        };
+        let code = if matches!((self, family), (Error::TooBig(_), Family::V4)) { 4 } else { 0 };
+        IcmpHeader { icmp_type, code, checksum: Checksum::default(), rest }
+    }
+}
+
+/// Returns whether an error about a packet may be sent at all (RFC 1122 section 3.2.2, RFC 1812
+/// section 4.3.2.7, RFC 4443 section 2.4 (e)).
+pub fn may_answer(tables: &Tables, packet: &Packet) -> bool {
+    let is_error = match packet.payload {
+        Payload::IcmpError { .. } | Payload::NeighbourDiscovery | Payload::Fragment => true,
+        // Redirects and what is not known may be errors.
+        Payload::IcmpOther { icmp_type } => packet.family == Family::V4 || icmp_type < 128,
+        _ => false,
+    };
+    !is_error
+        && !packet.is_link_group
+        && is_host(packet.src)
+        && tables.address(packet.src).is_none()
+}
+
+/// Returns whether an address can be a single host's.
+pub(crate) fn is_host(address: Address) -> bool {
+    match address.ip() {
+        std::net::IpAddr::V4(a) => {
+            let [first, ..] = a.octets();
+            // 0/8, loopback, multicast, class E and broadcast.
+            first != 0 && first != 127 && first < 224
+        }
+        std::net::IpAddr::V6(a) => !a.is_unspecified() && !a.is_loopback() && !a.is_multicast(),
+    }
+}
+
+/// Turns a frame into an error from `src` about the packet in it. Returns the error as a packet;
+/// `None` if the frame has no room in front, and then it is as it was.
+pub fn make<F: Frame>(frame: &mut F, about: &Packet, error: Error, src: Address) -> Option<Packet> {
+    let (ip_len, len_max) = match about.family {
+        Family::V4 => (Ipv4Header::LEN, V4_LEN_MAX),
+        Family::V6 => (Ipv6Header::LEN, V6_LEN_MAX),
+    };
+    let l3 = EthernetHeader::LEN;
+    let l4 = l3 + ip_len;
+    let quote = l4 + IcmpHeader::LEN;
+    let quote_len = about.len().min(len_max - ip_len - IcmpHeader::LEN);
+    frame.push_front(quote.checked_sub(about.l3)?).ok()?;
+    frame.truncate(quote + quote_len);
+    let bytes = frame.bytes_mut();
+    let packet = Packet {
+        l3,
+        l4,
+        end: quote + quote_len,
+        family: about.family,
+        src,
+        dst: about.src,
+        ttl: TTL,
+        is_link_group: false,
+        payload: Payload::Other(0),
+    };
+    let header = error.header(about.family);
+    *view_mut(bytes, l4)? = header;
+    let mut sum = checksum::sum(bytes.get(l4..packet.end)?);
+    write_ip(bytes, &packet)?;
+    if packet.family == Family::V6 {
+        sum +=
+            checksum::pseudo(&packet.src.v6_octets(), &packet.dst.v6_octets(), packet.end - l4, 58);
+    }
+    let icmp: &mut IcmpHeader = view_mut(bytes, l4)?;
+    icmp.checksum = checksum::finish(sum);
+    let IcmpHeader { icmp_type, code, .. } = header;
+    Some(Packet { payload: Payload::IcmpError { icmp_type, code }, ..packet })
+}
+
+fn write_ip(bytes: &mut [u8], packet: &Packet) -> Option<()> {
+    match packet.family {
+        Family::V4 => {
+            let header: &mut Ipv4Header = view_mut(bytes, packet.l3)?;
+            *header = Ipv4Header {
+                version_ihl: 0x45,
+                tos: TOS,
+                total_len: U16::new(u16::try_from(packet.len()).ok()?),
+                // RFC 6864: the identification of an atomic datagram means nothing.
+                id: U16::new(0),
+                flags_fragment: U16::new(Ipv4Header::DONT_FRAGMENT),
+                ttl: packet.ttl,
+                protocol: 1,
+                checksum: Checksum::default(),
+                src: packet.src.v4_octets(),
+                dst: packet.dst.v4_octets(),
+            };
+            let sum = checksum::sum(bytes.get(packet.l3..packet.l4)?);
+            let header: &mut Ipv4Header = view_mut(bytes, packet.l3)?;
+            header.checksum = checksum::finish(sum);
+        }
+        Family::V6 => {
+            let header: &mut Ipv6Header = view_mut(bytes, packet.l3)?;
+            *header = Ipv6Header {
+                version_class_flow: U32::new(6 << 28 | u32::from(TOS) << 20),
+                payload_len: U16::new(u16::try_from(packet.end - packet.l4).ok()?),
+                next_header: 58,
+                hop_limit: packet.ttl,
+                src: packet.src.v6_octets(),
+                dst: packet.dst.v6_octets(),
+            };
+        }
+    }
+    Some(())
+}

@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Frame to [`Parsed`]: offsets and fields, once and bounds-checked. Nothing is changed here.
+//!
+//! Lengths are believed only as far as the frame goes: a packet ends where its IP header says
+//! (what follows is an Ethernet trailer), and a header that says more than there is is dropped.
+
+use crate::DropReason;
+use crate::key::{Address, Endpoint, Key, QueryType};
+use crate::net::{Family, Mac, Protocol};
+use crate::wire::{
+    EtherType, EthernetHeader, IcmpHeader, Ipv4Header, Ipv6FragmentHeader, Ipv6Header, SctpHeader,
+    TcpFlags, TcpHeader, UdpHeader, VlanHeader, next_header, view,
+};
+
+/// Most IPv6 extension headers that are followed.
+pub const EXTENSION_HEADERS_MAX: usize = 8;
+
+/// An IP packet in a frame.
+#[derive(Clone, Copy, Debug)]
+pub struct Packet {
+    /// Where the IP header starts.
+    pub l3: usize,
+    /// Where the transport header starts.
+    pub l4: usize,
+    /// Where the packet ends; at most the frame's length.
+    pub end: usize,
+    /// The family.
+    pub family: Family,
+    /// Source address.
+    pub src: Address,
+    /// Destination address.
+    pub dst: Address,
+    /// Time to live or hop limit.
+    pub ttl: u8,
+    /// Whether the link destination was multicast or broadcast.
+    pub is_link_group: bool,
+    /// What it carries.
+    pub payload: Payload,
+}
+
+impl Packet {
+    /// Returns the length from the IP header on, in bytes.
+    pub fn len(&self) -> usize {
+        self.end - self.l3
+    }
+
+    /// Returns false: a packet has at least its header.
+    pub fn is_empty(&self) -> bool {
+        false
+    }
+
+    /// Returns the key of its connection, if its kind has one. ICMP errors have none of their own.
+    pub fn key(&self) -> Option<Key> {
+        let key = |protocol, sport, dport| {
+            Some(Key { src: self.src, dst: self.dst, sport, dport, protocol })
+        };
+        match self.payload {
+            Payload::Tcp { sport, dport, .. } => key(Protocol::Tcp, sport, dport),
+            Payload::Udp { sport, dport } => key(Protocol::Udp, sport, dport),
+            Payload::Sctp { sport, dport } => key(Protocol::Sctp, sport, dport),
+            Payload::IcmpQuery { query, id } => key(icmp_protocol(self.family), id, query.ports()),
+            Payload::IcmpError { .. }
+            | Payload::NeighbourDiscovery
+            | Payload::IcmpOther { .. }
+            | Payload::Fragment
+            | Payload::Other(_) => None,
+        }
+    }
+
+    /// Returns where it comes from, with the source port or identifier.
+    pub fn source(&self) -> Endpoint {
+        let port = self.key().map_or(0, |key| key.sport);
+        Endpoint { address: self.src, port }
+    }
+}
+
+/// Returns the ICMP of a family.
+pub fn icmp_protocol(family: Family) -> Protocol {
+    match family {
+        Family::V4 => Protocol::Icmp,
+        Family::V6 => Protocol::Icmpv6,
+    }
+}
+
+/// What an IP packet carries, as far as it matters here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Payload {
+    /// TCP with a whole fixed header.
+    Tcp {
+        /// Source port.
+        sport: u16,
+        /// Destination port.
+        dport: u16,
+        /// Control bits.
+        flags: TcpFlags,
+    },
+    /// UDP.
+    Udp {
+        /// Source port.
+        sport: u16,
+        /// Destination port.
+        dport: u16,
+    },
+    /// SCTP.
+    Sctp {
+        /// Source port.
+        sport: u16,
+        /// Destination port.
+        dport: u16,
+    },
+    /// Half of an ICMP query: echo, or timestamp.
+    IcmpQuery {
+        /// Which half.
+        query: QueryType,
+        /// Its identifier.
+        id: u16,
+    },
+    /// An ICMP error: it quotes a packet.
+    IcmpError {
+        /// Type.
+        icmp_type: u8,
+        /// Code.
+        code: u8,
+    },
+    /// Router or neighbour discovery (RFC 4861) or MLD (RFC 2710, 3810).
+    NeighbourDiscovery,
+    /// Any other ICMP message.
+    IcmpOther {
+        /// Type.
+        icmp_type: u8,
+    },
+    /// A fragment of any protocol, the first included.
+    Fragment,
+    /// Another protocol, by its number.
+    Other(u8),
+}
+
+/// What a frame is.
+#[derive(Clone, Copy, Debug)]
+pub enum Parsed {
+    /// An IP packet.
+    Ip(Packet),
+    /// ARP; the header starts at the offset.
+    Arp(usize),
+    /// Neither: left to the kernel interface.
+    Other,
+}
+
+/// Reads a frame that came in by a port with link address `mac`.
+///
+/// # Errors
+/// The reason to drop it.
+pub fn parse(bytes: &[u8], mac: Mac) -> Result<Parsed, DropReason> {
+    let ethernet: &EthernetHeader = view(bytes, 0).ok_or(DropReason::TruncatedHeader)?;
+    let destination = Mac(ethernet.dst);
+    if destination != mac && !destination.is_group() {
+        return Err(DropReason::NotOurMac);
+    }
+    let mut offset = EthernetHeader::LEN;
+    let mut ether_type = ethernet.ether_type.get();
+    if ether_type == EtherType::VLAN || ether_type == EtherType::QINQ {
+        let vlan: &VlanHeader = view(bytes, offset).ok_or(DropReason::TruncatedHeader)?;
+        // A tag with identifier 0 carries only a priority (802.1Q): the frame is untagged.
+        if vlan.id() != 0 {
+            return Err(DropReason::UnknownVlan);
+        }
+        offset += VlanHeader::LEN;
+        ether_type = vlan.ether_type.get();
+    }
+    let packet = match ether_type {
+        EtherType::IPV4 => parse_v4(bytes, offset)?,
+        EtherType::IPV6 => parse_v6(bytes, offset)?,
+        EtherType::ARP => return Ok(Parsed::Arp(offset)),
+        _ => return Ok(Parsed::Other),
+    };
+    Ok(Parsed::Ip(Packet { is_link_group: destination.is_group(), ..packet }))
+}
+
+fn parse_v4(bytes: &[u8], l3: usize) -> Result<Packet, DropReason> {
+    let header: &Ipv4Header = view(bytes, l3).ok_or(DropReason::TruncatedHeader)?;
+    let header_len = header.header_len();
+    let total_len = usize::from(header.total_len.get());
+    if header.version() != 4 || header_len < Ipv4Header::LEN || total_len < header_len {
+        return Err(DropReason::MalformedHeader);
+    }
+    let end = l3 + total_len;
+    let whole = bytes.get(l3..l3 + header_len).ok_or(DropReason::TruncatedHeader)?;
+    if end > bytes.len() {
+        return Err(DropReason::TruncatedHeader);
+    }
+    // RFC 1812 section 5.2.2: a router verifies it. Ours is updated incrementally, so a wrong one
+    // would stay wrong, but nothing may be decided by a damaged header.
+    if !crate::checksum::verifies(crate::checksum::sum(whole)) {
+        return Err(DropReason::BadChecksum);
+    }
+    let l4 = l3 + header_len;
+    let payload = if header.is_fragment() {
+        Payload::Fragment
+    } else {
+        parse_payload(bytes.get(..end).unwrap_or(bytes), l4, header.protocol, Family::V4)?
+    };
+    Ok(Packet {
+        l3,
+        l4,
+        end,
+        family: Family::V4,
+        src: Address::v4(header.src),
+        dst: Address::v4(header.dst),
+        ttl: header.ttl,
+        is_link_group: false,
+        payload,
+    })
+}
+
+fn parse_v6(bytes: &[u8], l3: usize) -> Result<Packet, DropReason> {
+    let header: &Ipv6Header = view(bytes, l3).ok_or(DropReason::TruncatedHeader)?;
+    if header.version() != 6 {
+        return Err(DropReason::MalformedHeader);
+    }
+    let end = l3 + Ipv6Header::LEN + usize::from(header.payload_len.get());
+    if end > bytes.len() {
+        return Err(DropReason::TruncatedHeader);
+    }
+    let (src, dst) = (Address::v6(header.src), Address::v6(header.dst));
+    if src.family() == Family::V4 || dst.family() == Family::V4 {
+        return Err(DropReason::MalformedHeader);
+    }
+    let whole = bytes.get(..end).unwrap_or(bytes);
+    let chain = walk_extensions(whole, l3 + Ipv6Header::LEN, header.next_header)
+        .map_err(|_| DropReason::ExtensionHeaders)?;
+    let payload = if chain.is_fragment {
+        Payload::Fragment
+    } else {
+        parse_payload(whole, chain.offset, chain.protocol, Family::V6)?
+    };
+    Ok(Packet {
+        l3,
+        l4: chain.offset,
+        end,
+        family: Family::V6,
+        src,
+        dst,
+        ttl: header.hop_limit,
+        is_link_group: false,
+        payload,
+    })
+}
+
+/// Where a chain of IPv6 extension headers ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chain {
+    /// Where the upper layer starts.
+    pub offset: usize,
+    /// The upper layer's protocol.
+    pub protocol: u8,
+    /// A fragment header says that this is part of a larger packet.
+    pub is_fragment: bool,
+    /// It says that this is a part other than the first.
+    pub is_later_fragment: bool,
+}
+
+/// A chain of extension headers that cannot be followed to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BrokenChain;
+
+/// Follows the extension headers from `offset` on (RFC 8200 section 4).
+///
+/// # Errors
+/// [`BrokenChain`] if a header does not fit or there are more than [`EXTENSION_HEADERS_MAX`].
+pub fn walk_extensions(bytes: &[u8], offset: usize, first: u8) -> Result<Chain, BrokenChain> {
+    let mut chain = Chain { offset, protocol: first, is_fragment: false, is_later_fragment: false };
+    for _ in 0..=EXTENSION_HEADERS_MAX {
+        let len = match chain.protocol {
+            next_header::HOP_BY_HOP
+            | next_header::ROUTING
+            | next_header::DESTINATION
+            | next_header::MOBILITY => {
+                let [_, len]: &[u8; 2] = view(bytes, chain.offset).ok_or(BrokenChain)?;
+                8 + 8 * usize::from(*len)
+            }
+            next_header::AUTHENTICATION => {
+                let [_, len]: &[u8; 2] = view(bytes, chain.offset).ok_or(BrokenChain)?;
+                8 + 4 * usize::from(*len)
+            }
+            next_header::FRAGMENT => {
+                let header: &Ipv6FragmentHeader = view(bytes, chain.offset).ok_or(BrokenChain)?;
+                // An atomic fragment (offset 0, nothing follows) is a whole packet: RFC 6946.
+                chain.is_fragment |= header.offset_more.get() & 0xfff9 != 0;
+                chain.is_later_fragment |= header.offset_more.get() & 0xfff8 != 0;
+                8
+            }
+            _ => return Ok(chain),
+        };
+        let [next]: &[u8; 1] = view(bytes, chain.offset).ok_or(BrokenChain)?;
+        chain.protocol = *next;
+        chain.offset += len;
+        if chain.offset > bytes.len() {
+            return Err(BrokenChain);
+        }
+        // What follows in a later fragment is data, not headers.
+        if chain.is_later_fragment {
+            return Ok(chain);
+        }
+    }
+    Err(BrokenChain)
+}
+
+fn parse_payload(
+    packet: &[u8],
+    l4: usize,
+    protocol: u8,
+    family: Family,
+) -> Result<Payload, DropReason> {
+    const TRUNCATED: DropReason = DropReason::TruncatedHeader;
+    // Each family has its own ICMP: the other one's number is an unknown protocol.
+    Ok(match (Protocol::from_number(protocol), family) {
+        (Some(Protocol::Tcp), _) => {
+            let tcp: &TcpHeader = view(packet, l4).ok_or(TRUNCATED)?;
+            if tcp.header_len() < TcpHeader::LEN || l4 + tcp.header_len() > packet.len() {
+                return Err(DropReason::MalformedHeader);
+            }
+            Payload::Tcp { sport: tcp.sport.get(), dport: tcp.dport.get(), flags: tcp.flags }
+        }
+        (Some(Protocol::Udp), _) => {
+            let udp: &UdpHeader = view(packet, l4).ok_or(TRUNCATED)?;
+            let len = usize::from(udp.len.get());
+            if len < UdpHeader::LEN || l4 + len > packet.len() {
+                return Err(DropReason::MalformedHeader);
+            }
+            Payload::Udp { sport: udp.sport.get(), dport: udp.dport.get() }
+        }
+        (Some(Protocol::Sctp), _) => {
+            let sctp: &SctpHeader = view(packet, l4).ok_or(TRUNCATED)?;
+            Payload::Sctp { sport: sctp.sport.get(), dport: sctp.dport.get() }
+        }
+        (Some(Protocol::Icmp), Family::V4) => classify_v4(view(packet, l4).ok_or(TRUNCATED)?),
+        (Some(Protocol::Icmpv6), Family::V6) => {
+            // MLDv1's done and a bare ICMPv6 header are 4 bytes at least; all that matter have 8.
+            classify_v6(view(packet, l4).ok_or(TRUNCATED)?)
+        }
+        _ => Payload::Other(protocol),
+    })
+}
+
+fn classify_v4(icmp: &IcmpHeader) -> Payload {
+    let IcmpHeader { icmp_type, code, .. } = *icmp;
+    if let Some(query) = QueryType::from_wire(Protocol::Icmp, icmp_type, code) {
+        return Payload::IcmpQuery { query, id: icmp.id() };
+    }
+    match icmp_type {
+        3 | 4 | 11 | 12 => Payload::IcmpError { icmp_type, code },
+        _ => Payload::IcmpOther { icmp_type },
+    }
+}
+
+fn classify_v6(icmp: &IcmpHeader) -> Payload {
+    let IcmpHeader { icmp_type, code, .. } = *icmp;
+    if let Some(query) = QueryType::from_wire(Protocol::Icmpv6, icmp_type, code) {
+        return Payload::IcmpQuery { query, id: icmp.id() };
+    }
+    match icmp_type {
+        1..=4 => Payload::IcmpError { icmp_type, code },
+        130..=132 | 133..=136 | 143 => Payload::NeighbourDiscovery,
+        _ => Payload::IcmpOther { icmp_type },
+    }
+}

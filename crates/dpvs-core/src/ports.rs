@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Local ports and identifiers of full NAT.
+//!
+//! A port is taken if the connection table has its key, which holds the real server too: one local
+//! address serves a whole range of ports *per real server*. A worker takes ports of its own classes
+//! only, so that it owns what comes back ([`crate::steering`]). The search goes on where the last one
+//! ended, because ports come free in about the order in which they were taken.
+
+use crate::WorkerId;
+use crate::conn::ConnTable;
+use crate::counters::LaddrCounters;
+use crate::key::{Address, Endpoint, Key, QueryType};
+use crate::net::Protocol;
+use crate::steering::Steering;
+use crate::tables::Limits;
+
+/// Most ports that are tried for a connection on one local address.
+const TRIES_MAX: u32 = 512;
+
+/// What is asked for: the key that the real server's packets will have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) protocol: Protocol,
+    /// The real server.
+    pub(crate) dest: Endpoint,
+    /// For a query: the reply's type.
+    pub(crate) reply: Option<QueryType>,
+}
+
+/// Finds a free port or identifier on `local` and returns the key of what comes back to it.
+pub(crate) fn allocate(
+    table: &ConnTable,
+    (steering, me): (&Steering, WorkerId),
+    limits: &Limits,
+    (local, counters): (Address, &LaddrCounters),
+    wanted: Wanted,
+) -> Option<Key> {
+    let (first, last) = if wanted.reply.is_some() {
+        (limits.identifier_min, limits.identifier_max)
+    } else {
+        (limits.local_port_min, limits.local_port_max)
+    };
+    let span = u32::from(last.checked_sub(first)?) + 1;
+    let mut offset = counters.cursor.get() % span;
+    let mut tries = 0;
+    // `span` bounds the walk over other workers' ports, `tries` the lookups.
+    for _ in 0..span {
+        let port = first + u16::try_from(offset).ok()?;
+        offset = if offset + 1 == span { 0 } else { offset + 1 };
+        if steering.local_port(port) != me {
+            continue;
+        }
+        let key = key_for(local, port, wanted);
+        if table.find(&key).is_none() {
+            counters.cursor.set(offset);
+            return Some(key);
+        }
+        tries += 1;
+        if tries == TRIES_MAX {
+            break;
+        }
+    }
+    counters.cursor.set(offset);
+    None
+}
+
+fn key_for(local: Address, port: u16, wanted: Wanted) -> Key {
+    let (sport, dport) = match wanted.reply {
+        Some(reply) => (port, reply.ports()),
+        None => (wanted.dest.port, port),
+    };
+    Key { src: wanted.dest.address, dst: local, sport, dport, protocol: wanted.protocol }
+}

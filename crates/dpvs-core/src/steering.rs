@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Which worker owns a packet, computed from the packet alone.
+//!
+//! * From the client: by the Toeplitz hash of addresses and ports, as a NIC with the same key and
+//!   indirection table computes it, so that with RSS a packet arrives where it belongs. ICMP has no
+//!   ports there: its hash covers the addresses.
+//! * From the real server: by the local port or identifier. A worker hands out only those of its own
+//!   class (the low bits), so the owner of a reply, or of an error that quotes one, follows from the
+//!   number.
+//!
+//! No table is shared between workers for this.
+
+use crate::WorkerId;
+use crate::key::{Address, Key};
+use crate::net::Family;
+
+/// Entries of the indirection table: what most NICs have, and enough to be fair to 64 workers.
+pub const RETA_LEN: usize = 128;
+
+/// Classes of local ports. Worker `w` of `n` has the classes `c` with `c % n == w`.
+pub const PORT_CLASSES: usize = 64;
+
+/// Most workers: each has at least one class of local ports.
+pub const WORKERS_MAX: usize = PORT_CLASSES;
+
+/// Length of the hash key in bytes: two IPv6 addresses, two ports, and the 32 bits beyond.
+pub const KEY_LEN: usize = 40;
+
+/// Addresses and ports of IPv6 in bytes, the longest input.
+const INPUT_MAX: usize = 36;
+
+/// Microsoft's verification key ("Verifying the RSS Hash Calculation"), the default of most NICs.
+pub const KEY_DEFAULT: [u8; KEY_LEN] = [
+    0x6d, 0x5a, 0x56, 0xda, 0x25, 0x5b, 0x0e, 0xc2, 0x41, 0x67, 0x25, 0x3d, 0x43, 0xa3, 0x8f, 0xb0,
+    0xd0, 0xca, 0x2b, 0xcb, 0xae, 0x7b, 0x30, 0xb4, 0x77, 0xcb, 0x2d, 0xa3, 0x80, 0x30, 0xf2, 0x0c,
+    0x6a, 0x42, 0xb7, 0x3b, 0xbe, 0xac, 0x01, 0xfa,
+];
+
+/// The Toeplitz hash with its key expanded: one lookup a byte of input.
+#[derive(Clone)]
+pub struct Toeplitz {
+    /// `table[i][b]` is the contribution of byte `b` at position `i`.
+    table: Box<[[u32; 256]; INPUT_MAX]>,
+}
+
+impl std::fmt::Debug for Toeplitz {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Toeplitz")
+    }
+}
+
+impl Toeplitz {
+    /// Expands a key.
+    pub fn new(key: &[u8; KEY_LEN]) -> Self {
+        let mut table = Box::new([[0; 256]; INPUT_MAX]);
+        for (row, at) in table.iter_mut().zip(0..) {
+            for (entry, byte) in row.iter_mut().zip(0u8..=255) {
+                *entry = (0..8)
+                    .filter(|bit| byte & (0x80 >> bit) != 0)
+                    .fold(0, |hash, bit| hash ^ key_bits(key, at * 8 + bit));
+            }
+        }
+        Toeplitz { table }
+    }
+
+    /// Hashes the bytes of the parts, one after the other; at most 36 of them count.
+    pub fn hash(&self, parts: &[&[u8]]) -> u32 {
+        let bytes = parts.iter().flat_map(|part| part.iter());
+        self.table
+            .iter()
+            .zip(bytes)
+            .fold(0, |hash, (row, byte)| hash ^ row.get(usize::from(*byte)).copied().unwrap_or(0))
+    }
+}
+
+/// Returns the 32 bits of the key from bit `start` on.
+fn key_bits(key: &[u8; KEY_LEN], start: usize) -> u32 {
+    let bit = |at: usize| {
+        let byte = key.get(at / 8).copied().unwrap_or(0);
+        u32::from(byte >> (7 - at % 8) & 1)
+    };
+    (start..start + 32).fold(0, |bits, at| bits << 1 | bit(at))
+}
+
+/// Who owns what.
+#[derive(Clone, Debug)]
+pub struct Steering {
+    workers: u8,
+    key: [u8; KEY_LEN],
+    toeplitz: Toeplitz,
+    reta: [u8; RETA_LEN],
+    classes: [u8; PORT_CLASSES],
+}
+
+impl Steering {
+    /// Shares the work between `workers`, 1 to [`WORKERS_MAX`]; other numbers are taken to the
+    /// nearest of these.
+    pub fn new(workers: usize, key: &[u8; KEY_LEN]) -> Self {
+        let workers = workers.clamp(1, WORKERS_MAX);
+        let share = |at: usize| u8::try_from(at % workers).unwrap_or(0);
+        Steering {
+            workers: u8::try_from(workers).unwrap_or(1),
+            key: *key,
+            toeplitz: Toeplitz::new(key),
+            reta: std::array::from_fn(share),
+            classes: std::array::from_fn(share),
+        }
+    }
+
+    /// Returns the number of workers.
+    pub fn workers(&self) -> usize {
+        usize::from(self.workers)
+    }
+
+    /// Returns the hash key, for ports that can take it.
+    pub fn key(&self) -> &[u8; KEY_LEN] {
+        &self.key
+    }
+
+    /// Returns the indirection table, for ports that can take it: worker by low bits of the hash.
+    pub fn reta(&self) -> &[u8; RETA_LEN] {
+        &self.reta
+    }
+
+    /// Returns the owner of a packet from a client, by its key as it arrives.
+    pub fn inbound(&self, key: &Key) -> WorkerId {
+        if self.workers == 1 {
+            return WorkerId(0);
+        }
+        let hash = if key.protocol.is_icmp() {
+            self.hash_addresses(key.src, key.dst, &[])
+        } else {
+            let ([a, b], [c, d]) = (key.sport.to_be_bytes(), key.dport.to_be_bytes());
+            self.hash_addresses(key.src, key.dst, &[a, b, c, d])
+        };
+        let low = usize::try_from(hash).unwrap_or(0) % RETA_LEN;
+        WorkerId(self.reta.get(low).copied().unwrap_or(0))
+    }
+
+    fn hash_addresses(&self, src: Address, dst: Address, ports: &[u8]) -> u32 {
+        match src.family() {
+            Family::V4 => self.toeplitz.hash(&[&src.v4_octets(), &dst.v4_octets(), ports]),
+            Family::V6 => self.toeplitz.hash(&[&src.v6_octets(), &dst.v6_octets(), ports]),
+        }
+    }
+
+    /// Returns the owner of a local port or identifier.
+    pub fn local_port(&self, port: u16) -> WorkerId {
+        let class = usize::from(port) % PORT_CLASSES;
+        WorkerId(self.classes.get(class).copied().unwrap_or(0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::Protocol;
+    use proptest::prelude::*;
+
+    /// Microsoft's published test vectors (destination is named first there).
+    #[test]
+    fn the_published_vectors_come_out() {
+        let toeplitz = Toeplitz::new(&KEY_DEFAULT);
+        let ports = |s: u16, d: u16| [s.to_be_bytes(), d.to_be_bytes()].concat();
+        let v4 = |s: [u8; 4], d: [u8; 4], p: &[u8]| toeplitz.hash(&[&s, &d, p]);
+        assert_eq!(v4([66, 9, 149, 187], [161, 142, 100, 80], &ports(2794, 1766)), 0x51cc_c178);
+        assert_eq!(v4([66, 9, 149, 187], [161, 142, 100, 80], &[]), 0x323e_8fc2);
+        assert_eq!(v4([199, 92, 111, 2], [65, 69, 140, 83], &ports(14230, 4739)), 0xc626_b0ea);
+        let src = "3ffe:2501:200:1fff::7".parse::<std::net::Ipv6Addr>().unwrap().octets();
+        let dst = "3ffe:2501:200:3::1".parse::<std::net::Ipv6Addr>().unwrap().octets();
+        assert_eq!(toeplitz.hash(&[&src, &dst, &ports(2794, 1766)]), 0x4020_7d3d);
+        assert_eq!(toeplitz.hash(&[&src, &dst]), 0x2cc1_8cd5);
+    }
+
+    #[test]
+    fn every_worker_owns_a_fair_share_of_local_ports() {
+        for workers in 1..=8 {
+            let steering = Steering::new(workers, &KEY_DEFAULT);
+            let mut shares = vec![0; workers];
+            for port in 0..=u16::MAX {
+                shares[steering.local_port(port).index()] += 1;
+            }
+            let least = shares.iter().min().unwrap();
+            assert!(least * workers * 10 > 65536 * 8, "{workers} workers: {shares:?}");
+        }
+    }
+
+    proptest! {
+        /// An error that quotes what we sent belongs to the worker of the packet it is about.
+        #[test]
+        fn the_owner_of_a_tuple_is_the_owner_of_its_reversed_quote(
+            src: u32, dst: u32, sport: u16, dport: u16, workers in 1usize..9,
+        ) {
+            let steering = Steering::new(workers, &KEY_DEFAULT);
+            let key = Key {
+                src: Address::v4(src.to_be_bytes()),
+                dst: Address::v4(dst.to_be_bytes()),
+                sport, dport, protocol: Protocol::Tcp,
+            };
+            let quote = key.reversed().unwrap();
+            prop_assert_eq!(steering.inbound(&key), steering.inbound(&quote.reversed().unwrap()));
+        }
+    }
+}

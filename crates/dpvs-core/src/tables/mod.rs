@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Everything the control plane decides, never changed in place.
+//!
+//! The control thread makes a [`Draft`] of the current [`Tables`], changes it, and publishes it; each
+//! worker takes the new `Arc<Tables>` between two bursts and gives the old one back, so nothing is
+//! freed on a packet thread. A draft shares with its origin what it does not change.
+
+mod dest;
+mod draft;
+mod draft_network;
+mod network;
+mod refusal;
+mod routes;
+mod service;
+
+pub use dest::{Dest, DestId, DestSettings, Forward};
+pub use draft::Draft;
+pub use network::{LocalAddress, Port, Scope, StaticNeighbour};
+pub use refusal::{Refusal, RefusalKind};
+pub use routes::{Route, RouteLookup, Routes};
+pub use service::{Laddr, Service, ServiceId, ServiceKey, ServiceSettings};
+
+use crate::PortId;
+use crate::ids::position;
+use crate::key::Address;
+use crate::net::Protocol;
+use crate::steering::Steering;
+use hashbrown::HashMap;
+use service::{ServiceSlot, SlotState};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// The hash of the tables' maps: fast, and its seed is not known outside.
+pub(crate) type MapHash = foldhash::quality::RandomState;
+
+/// A snapshot of the configuration.
+#[derive(Clone, Debug)]
+pub struct Tables {
+    generation: u64,
+    steering: Arc<Steering>,
+    ports: Arc<Vec<Port>>,
+    addresses: Arc<Vec<LocalAddress>>,
+    address_index: Arc<HashMap<Address, u32, MapHash>>,
+    routes: Arc<Routes>,
+    neighbours: Arc<Vec<StaticNeighbour>>,
+    services: Vec<ServiceSlot>,
+    service_index: HashMap<ServiceKey, u32, MapHash>,
+    laddr_index: HashMap<Address, u32, MapHash>,
+    virtual_index: HashMap<Address, u32, MapHash>,
+    /// Slots of deleted services, oldest first: they keep their place for a while, so that the
+    /// connections live on when the service comes back (`ipvsadm -C; ipvsadm -R`).
+    deleted: VecDeque<u32>,
+    /// Timeouts of idle connections.
+    pub timeouts: Timeouts,
+    /// Limits and switches.
+    pub limits: Limits,
+}
+
+impl Tables {
+    /// Makes tables with ports and nothing else, for workers that share the work by `steering`.
+    pub fn new(ports: Vec<Port>, steering: Steering, limits: Limits) -> Self {
+        Tables {
+            generation: 0,
+            steering: Arc::new(steering),
+            ports: Arc::new(ports),
+            addresses: Arc::default(),
+            address_index: Arc::default(),
+            routes: Arc::default(),
+            neighbours: Arc::default(),
+            services: Vec::new(),
+            service_index: HashMap::default(),
+            laddr_index: HashMap::default(),
+            virtual_index: HashMap::default(),
+            deleted: VecDeque::new(),
+            timeouts: Timeouts::default(),
+            limits,
+        }
+    }
+
+    /// Returns the number of the snapshot; it grows by one with each published draft.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Returns how frames find their workers.
+    pub fn steering(&self) -> &Steering {
+        &self.steering
+    }
+
+    /// Returns all ports in the order of their numbers.
+    pub fn ports(&self) -> &[Port] {
+        &self.ports
+    }
+
+    /// Returns a port.
+    pub fn port(&self, id: PortId) -> Option<&Port> {
+        self.ports.get(id.index())
+    }
+
+    /// Returns the port of a name.
+    pub fn port_by_name(&self, name: &str) -> Option<PortId> {
+        self.ports.iter().find(|port| port.name == name).map(|port| port.id)
+    }
+
+    /// Returns all addresses in the order of their making.
+    pub fn addresses(&self) -> &[LocalAddress] {
+        &self.addresses
+    }
+
+    /// Returns an address if it is ours, on whichever port.
+    pub fn address(&self, address: Address) -> Option<&LocalAddress> {
+        self.address_index.get(&address).and_then(|i| self.addresses.get(position(*i)))
+    }
+
+    /// Returns the address to use as ours when talking to `peer` on `port`: one whose prefix holds
+    /// the peer, else any of its family there.
+    pub fn source_for(&self, port: PortId, peer: Address) -> Option<Address> {
+        let of_family = |a: &&LocalAddress| {
+            a.port == port && a.scope != Scope::Host && a.address.family() == peer.family()
+        };
+        let ours = || self.addresses.iter().filter(of_family);
+        ours()
+            .find(|a| a.prefix.len() < peer.family().bits() && a.prefix.contains(peer.ip()))
+            .or_else(|| ours().next())
+            .map(|a| a.address)
+    }
+
+    /// Returns the routes.
+    pub fn routes(&self) -> &Routes {
+        &self.routes
+    }
+
+    /// Returns the configured neighbours.
+    pub fn neighbours(&self) -> &[StaticNeighbour] {
+        &self.neighbours
+    }
+
+    /// Returns the service for a packet to `address` and `port`; ICMP services have port 0.
+    pub fn service_for(&self, protocol: Protocol, address: Address, port: u16) -> Option<&Service> {
+        let port = if protocol.is_icmp() { 0 } else { port };
+        self.service(&ServiceKey { protocol, address, port })
+    }
+
+    /// Returns the service of a key.
+    pub fn service(&self, key: &ServiceKey) -> Option<&Service> {
+        let slot = self.service_index.get(key)?;
+        self.services.get(position(*slot)).and_then(ServiceSlot::live).map(Arc::as_ref)
+    }
+
+    /// Returns the service of an id, unless it was deleted.
+    pub fn service_by_id(&self, id: ServiceId) -> Option<&Service> {
+        let slot = self.services.get(position(id.slot))?;
+        if slot.generation == id.generation { slot.live().map(Arc::as_ref) } else { None }
+    }
+
+    /// Returns the service of an id also while it is deleted but not forgotten.
+    pub fn service_by_id_or_deleted(&self, id: ServiceId) -> Option<&Service> {
+        let slot = self.services.get(position(id.slot))?;
+        match &slot.state {
+            SlotState::Live(service) | SlotState::Deleted(service)
+                if slot.generation == id.generation =>
+            {
+                Some(service)
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns all services in the order of their slots.
+    pub fn services(&self) -> impl Iterator<Item = &Arc<Service>> {
+        self.services.iter().filter_map(ServiceSlot::live)
+    }
+
+    /// Returns how many services there are.
+    pub fn services_len(&self) -> usize {
+        self.service_index.len()
+    }
+
+    /// Returns whether an address is a local address of any service.
+    pub fn is_laddr(&self, address: Address) -> bool {
+        self.laddr_index.contains_key(&address)
+    }
+
+    /// Returns whether an address is the virtual address of any service.
+    pub fn is_virtual(&self, address: Address) -> bool {
+        self.virtual_index.contains_key(&address)
+    }
+}
+
+/// Timeouts of idle connections in milliseconds. The defaults are those of IPVS; ICMP's is the
+/// least that RFC 5508 REQ-2 allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Established TCP.
+    pub tcp_ms: u32,
+    /// TCP that one end has closed.
+    pub tcp_fin_ms: u32,
+    /// UDP.
+    pub udp_ms: u32,
+    /// ICMP queries.
+    pub icmp_ms: u32,
+}
+
+impl Timeouts {
+    /// Longest timeout: 31 days, as in IPVS.
+    pub const SECONDS_MAX: u32 = 2_678_400;
+    /// Shortest timeout of ICMP queries (RFC 5508 REQ-2).
+    pub const ICMP_SECONDS_MIN: u32 = 60;
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Timeouts { tcp_ms: 900_000, tcp_fin_ms: 120_000, udp_ms: 300_000, icmp_ms: 60_000 }
+    }
+}
+
+/// Limits and switches. Rates are per second and worker; 0 is no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// First local port of full NAT.
+    pub local_port_min: u16,
+    /// Last local port of full NAT.
+    pub local_port_max: u16,
+    /// First identifier of forwarded ICMP queries.
+    pub identifier_min: u16,
+    /// Last identifier of forwarded ICMP queries.
+    pub identifier_max: u16,
+    /// ICMP errors translated.
+    pub icmp_relayed_per_s: u32,
+    /// ICMP errors made.
+    pub icmp_made_per_s: u32,
+    /// Echo requests answered.
+    pub icmp_echo_per_s: u32,
+    /// Whether source quench is translated like other errors (it is by default) or dropped.
+    pub icmp_relay_source_quench: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            local_port_min: 1024,
+            local_port_max: u16::MAX,
+            identifier_min: 0,
+            identifier_max: u16::MAX,
+            icmp_relayed_per_s: 20_000,
+            icmp_made_per_s: 1000,
+            icmp_echo_per_s: 10_000,
+            icmp_relay_source_quench: true,
+        }
+    }
+}

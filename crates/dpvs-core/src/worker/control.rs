@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the control thread asks of a worker, between two bursts and in bounded pieces.
+
+use super::Worker;
+use crate::conn::{Conn, ConnIndex, State};
+use crate::neighbour::NeighbourInfo;
+use crate::net::{Prefix, Protocol};
+use crate::tables::{ServiceId, Tables};
+use crate::{Millis, NextHop};
+use std::sync::Arc;
+
+/// Most timers looked at between two bursts.
+const EXPIRE_MAX: usize = 64;
+/// Most places of the connection table looked at between two bursts.
+const SCAN_MAX: u32 = 1024;
+
+/// Control thread to worker.
+#[derive(Debug)]
+pub enum Command {
+    /// Use these tables.
+    Install(Arc<Tables>),
+    /// Fill in connections.
+    List(Box<ConnQuery>),
+    /// Fill in neighbours, as many as the list has room for.
+    Neighbours(Vec<NeighbourInfo>),
+    /// Forget a learned neighbour.
+    Forget(NextHop),
+    /// End all connections.
+    Flush,
+    /// Just answer.
+    Ping,
+    /// Stop: [`Worker::poll_control`] returns false.
+    Stop,
+}
+
+/// Worker to control thread. Every command but `Stop` has one answer, in order.
+#[derive(Debug)]
+pub enum Event {
+    /// New tables are in use; here are the old ones, to be freed over there.
+    Retired(Arc<Tables>),
+    /// Connections were filled in.
+    Listed(Box<ConnQuery>),
+    /// Neighbours were filled in.
+    Neighbours(Vec<NeighbourInfo>),
+    /// Carried out.
+    Done,
+}
+
+/// Which connections are wanted.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ConnFilter {
+    /// Of this service.
+    pub service: Option<ServiceId>,
+    /// Of this protocol.
+    pub protocol: Option<Protocol>,
+    /// Of clients in this prefix.
+    pub client: Option<Prefix>,
+}
+
+/// A piece of a walk over the connections.
+#[derive(Debug)]
+pub struct ConnQuery {
+    /// Which.
+    pub filter: ConnFilter,
+    /// Where to go on; 0 at first.
+    pub position: u32,
+    /// Filled in up to its capacity.
+    pub connections: Vec<ConnInfo>,
+    /// Set when the walk is over.
+    pub is_done: bool,
+}
+
+/// A connection as a listing shows it.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnInfo {
+    /// The record.
+    pub conn: Conn,
+    /// Milliseconds until it expires.
+    pub expires_ms: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Control {
+    commands: rtrb::Consumer<Command>,
+    events: rtrb::Producer<Event>,
+    /// Where a flush stands.
+    flushing: Option<u32>,
+}
+
+impl Control {
+    pub(super) fn new(commands: rtrb::Consumer<Command>, events: rtrb::Producer<Event>) -> Self {
+        Control { commands, events, flushing: None }
+    }
+}
+
+impl Worker {
+    /// Carries out at most one command, or a piece of one, and ends some connections whose time is
+    /// over. To be called between bursts. Returns false once told to stop.
+    pub fn poll_control(&mut self, now: Millis) -> bool {
+        self.state.expire(&self.tables, now, EXPIRE_MAX);
+        if let Some(from) = self.control.flushing {
+            self.flush_piece(from);
+            return true;
+        }
+        // Nothing is taken that could not be answered.
+        if self.control.events.is_full() {
+            return true;
+        }
+        let Ok(command) = self.control.commands.pop() else { return true };
+        let event = match command {
+            Command::Install(new) => Event::Retired(std::mem::replace(&mut self.tables, new)),
+            Command::List(mut query) => {
+                self.list(now, &mut query);
+                Event::Listed(query)
+            }
+            Command::Neighbours(mut list) => {
+                let room = list.capacity() - list.len();
+                list.extend(self.state.neighbours.iter(now).take(room));
+                Event::Neighbours(list)
+            }
+            Command::Forget(hop) => {
+                self.state.neighbours.forget(hop);
+                Event::Done
+            }
+            Command::Flush => {
+                self.flush_piece(0);
+                return true;
+            }
+            Command::Ping => Event::Done,
+            Command::Stop => return false,
+        };
+        self.answer(event);
+        true
+    }
+
+    fn answer(&mut self, event: Event) {
+        let pushed = self.control.events.push(event);
+        debug_assert!(pushed.is_ok(), "there was room before the command was taken");
+    }
+
+    fn list(&self, now: Millis, query: &mut ConnQuery) {
+        let conns = &self.state.conns;
+        let end = query.position.saturating_add(SCAN_MAX).min(conns.positions());
+        while query.position < end && query.connections.len() < query.connections.capacity() {
+            if let Some(conn) = conns.get(ConnIndex(query.position))
+                && query.filter.matches(conn)
+            {
+                let expires_ms = self.state.expires_at(conn).since(now);
+                query.connections.push(ConnInfo { conn: *conn, expires_ms });
+            }
+            query.position += 1;
+        }
+        query.is_done = query.position >= conns.positions();
+    }
+
+    fn flush_piece(&mut self, from: u32) {
+        let last = self.state.conns.positions();
+        let end = from.saturating_add(SCAN_MAX / 4).min(last);
+        for at in from..end {
+            let index = ConnIndex(at);
+            // A reply goes with its request.
+            let is_reply = |conn: &Conn| matches!(conn.state, State::Reply { .. });
+            if self.state.conns.get(index).is_some_and(|conn| !is_reply(conn)) {
+                self.state.end(&self.tables, index);
+            }
+        }
+        self.control.flushing = (end < last).then_some(end);
+        if self.control.flushing.is_none() {
+            self.answer(Event::Done);
+        }
+    }
+}
+
+impl ConnFilter {
+    fn matches(&self, conn: &Conn) -> bool {
+        self.service.is_none_or(|service| conn.service == service)
+            && self.protocol.is_none_or(|protocol| conn.protocol() == protocol)
+            && self.client.is_none_or(|prefix| prefix.contains(conn.client().address.ip()))
+    }
+}

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A burst's way: parse, key, find, decide and rewrite, each stage over the whole burst.
+
+use super::{Worker, WorkerState};
+use crate::conn::{Direction, Found, State};
+use crate::icmp::generate;
+use crate::key::Key;
+use crate::net::Family;
+use crate::parse::{Packet, Parsed, Payload, parse};
+use crate::tables::{LocalAddress, Tables};
+use crate::{BURST, DropReason, Frame, Millis, PortId, Verdict};
+
+/// A stage's view of one frame.
+pub(super) struct Context<'a> {
+    pub(super) tables: &'a Tables,
+    pub(super) now: Millis,
+    /// The port it came in by.
+    pub(super) port: PortId,
+    /// It came from another worker, which found that it belongs here: it is not handed on again.
+    pub(super) is_handed: bool,
+}
+
+impl Worker {
+    /// Decides about frames that came in by ports, and rewrites those that go on.
+    ///
+    /// At most [`BURST`] frames are looked at; `verdicts` are theirs, in order. Every drop has been
+    /// counted.
+    pub fn process<F: Frame>(
+        &mut self,
+        now: Millis,
+        frames: &mut [F],
+        verdicts: &mut [Verdict; BURST],
+    ) {
+        let counters = &self.state.counters;
+        counters.frames_in.add(u64::try_from(frames.len()).unwrap_or(0));
+        let bytes: usize = frames.iter().map(|frame| frame.bytes().len()).sum();
+        counters.bytes_in.add(u64::try_from(bytes).unwrap_or(0));
+        self.run(now, frames, verdicts, false);
+    }
+
+    /// Decides about frames that other workers handed over.
+    pub fn process_handed<F: Frame>(
+        &mut self,
+        now: Millis,
+        frames: &mut [F],
+        verdicts: &mut [Verdict; BURST],
+    ) {
+        self.state.counters.handed_in.add(u64::try_from(frames.len()).unwrap_or(0));
+        self.run(now, frames, verdicts, true);
+    }
+
+    fn run<F: Frame>(
+        &mut self,
+        now: Millis,
+        frames: &mut [F],
+        verdicts: &mut [Verdict; BURST],
+        is_handed: bool,
+    ) {
+        let tables = &*self.tables;
+        let state = &mut self.state;
+        let mut parsed = [const { Err(DropReason::TruncatedHeader) }; BURST];
+        for (result, frame) in parsed.iter_mut().zip(frames.iter()) {
+            *result = parse_frame(tables, frame);
+        }
+        let mut keys: [Option<Key>; BURST] = [None; BURST];
+        for (key, parsed) in keys.iter_mut().zip(&parsed) {
+            if let Ok(Parsed::Ip(packet)) = parsed {
+                *key = packet.key();
+            }
+        }
+        let mut found = [None; BURST];
+        let count = frames.len().min(BURST);
+        let (keys_now, found_now) = (keys.get(..count), found.get_mut(..count));
+        if let (Some(keys), Some(found)) = (keys_now, found_now) {
+            state.conns.find_burst(keys, found);
+        }
+        let stages = parsed.iter().zip(keys).zip(found).zip(frames).zip(verdicts);
+        for ((((parsed, key), found), frame), verdict) in stages {
+            let context = Context { tables, now, port: frame.rx().port, is_handed };
+            *verdict = match parsed {
+                Err(reason) => Verdict::Drop(*reason),
+                Ok(parsed) => state.decide(&context, frame, parsed, key, found),
+            };
+            *verdict = state.counted(*verdict);
+        }
+    }
+}
+
+fn parse_frame<F: Frame>(tables: &Tables, frame: &F) -> Result<Parsed, DropReason> {
+    let rx = frame.rx();
+    if rx.checksum_bad {
+        return Err(DropReason::BadChecksum);
+    }
+    let mac = tables.port(rx.port).map(|port| port.mac).unwrap_or_default();
+    parse(frame.bytes(), mac)
+}
+
+impl WorkerState {
+    fn decide<F: Frame>(
+        &mut self,
+        context: &Context<'_>,
+        frame: &mut F,
+        parsed: &Parsed,
+        key: Option<Key>,
+        found: Option<Found>,
+    ) -> Verdict {
+        let packet = match parsed {
+            Parsed::Ip(packet) => packet,
+            Parsed::Arp(offset) => return self.arp(context, frame, *offset),
+            Parsed::Other => return to_kernel(context, DropReason::NotIp),
+        };
+        // A connection may have been made or ended earlier in the same burst.
+        let found = match (key, found) {
+            (Some(key), None) => self.conns.find(&key),
+            (Some(_), Some(found)) if self.conns.get(found.index).is_some() => Some(found),
+            _ => None,
+        };
+        match (packet.payload, key, found) {
+            (Payload::IcmpQuery { .. }, Some(key), Some(found)) => {
+                self.query_hit(context, frame, packet, &key, found)
+            }
+            (Payload::IcmpQuery { query, .. }, Some(key), None) => {
+                self.query_miss(context, frame, packet, &key, query)
+            }
+            (_, Some(_), Some(found)) => self.forward(context, frame, packet, found),
+            (_, Some(key), None) => self.session_miss(context, frame, packet, &key),
+            (Payload::IcmpError { icmp_type, code }, ..) => {
+                self.icmp_error(context, frame, packet, icmp_type, code)
+            }
+            (Payload::NeighbourDiscovery, ..) => self.discovery(context, frame, packet),
+            (Payload::IcmpOther { icmp_type }, ..) => icmp_other(context, packet, icmp_type),
+            (Payload::Fragment, ..) => local_only(context, packet, DropReason::Fragment),
+            _ => local_only(context, packet, DropReason::NoService),
+        }
+    }
+
+    /// Forwards a packet of a connection found by one of its entries.
+    pub(super) fn forward<F: Frame>(
+        &mut self,
+        context: &Context<'_>,
+        frame: &mut F,
+        packet: &Packet,
+        found: Found,
+    ) -> Verdict {
+        let Some(conn) = self.conns.get(found.index).copied() else {
+            return Verdict::Drop(DropReason::NoConnection);
+        };
+        let is_reply = matches!(conn.state, State::Reply { .. });
+        let direction = super::direction_of(found.entry, is_reply);
+        let service = context.tables.service_by_id(conn.service);
+        let dest = service.and_then(|service| service.dest(conn.dest));
+        // Like IPVS: what a client sends to a server that was taken away is lost, and the
+        // connection runs out; what the server still sends gets through.
+        if dest.is_none() && direction == Direction::Inbound {
+            return Verdict::Drop(DropReason::DestGone);
+        }
+        if packet.ttl <= 1 {
+            return self.answer_error(context, frame, packet, generate::Error::TimeExceeded);
+        }
+        let ends = crate::forward::fullnat::ends(&conn, direction);
+        if let Some(mtu) = too_big(context.tables, packet, ends.dst.address) {
+            return self.answer_error(context, frame, packet, generate::Error::TooBig(mtu));
+        }
+        if crate::forward::fullnat::rewrite(frame.bytes_mut(), packet, ends).is_none() {
+            return Verdict::Drop(DropReason::MalformedHeader);
+        }
+        self.account(context, packet, found, direction, (service, dest));
+        let out = Packet { src: ends.src.address, dst: ends.dst.address, ..*packet };
+        self.send(context.tables, context.now, frame, &out)
+    }
+
+    /// Drops a packet, telling its sender why if that is allowed and within the limits.
+    pub(super) fn answer_error<F: Frame>(
+        &mut self,
+        context: &Context<'_>,
+        frame: &mut F,
+        packet: &Packet,
+        error: generate::Error,
+    ) -> Verdict {
+        let (reason, counter) = match error {
+            generate::Error::TimeExceeded => {
+                (DropReason::TtlExceeded, &self.counters.icmp_made_time_exceeded)
+            }
+            generate::Error::TooBig(_) => (DropReason::TooBig, &self.counters.icmp_made_too_big),
+        };
+        if !generate::may_answer(context.tables, packet) {
+            return Verdict::Drop(reason);
+        }
+        let limits = &context.tables.limits;
+        let burst = (limits.icmp_made_per_s / 20).max(1);
+        if !self.made_errors.take(context.now, limits.icmp_made_per_s, burst) {
+            self.counters.icmp_made_limited.add(1);
+            return Verdict::Drop(reason);
+        }
+        // The error comes from the address that the packet was for: most filters let that pass.
+        let Some(made) = generate::make(frame, packet, error, packet.dst) else {
+            return Verdict::Drop(reason);
+        };
+        counter.add(1);
+        self.counters.count_drop(reason);
+        self.send(context.tables, context.now, frame, &made)
+    }
+}
+
+/// Returns the MTU of the way out if the packet is longer. Fragments are not made: an IPv4 packet
+/// that may be fragmented is dropped as too big by the caller's predicate.
+fn too_big(tables: &Tables, packet: &Packet, dst: crate::key::Address) -> Option<u32> {
+    let route = tables.routes().lookup(dst)?;
+    let port_mtu = tables.port(route.port).map_or(u32::MAX, |port| port.mtu);
+    let mtu = if route.mtu == 0 { port_mtu } else { route.mtu.min(port_mtu) };
+    let mtu = match packet.family {
+        Family::V4 => mtu,
+        // Below 1280 the link itself would have to fragment (RFC 8200 section 5).
+        Family::V6 => mtu.max(1280),
+    };
+    (u32::try_from(packet.len()).unwrap_or(u32::MAX) > mtu).then_some(mtu)
+}
+
+/// Gives a packet for an address of ours to the kernel; otherwise drops it for `reason`.
+pub(super) fn local_only(context: &Context<'_>, packet: &Packet, reason: DropReason) -> Verdict {
+    let tables = context.tables;
+    let is_served = tables.is_virtual(packet.dst) || tables.is_laddr(packet.dst);
+    if packet.is_link_group || tables.address(packet.dst).is_some() {
+        return to_kernel(context, if is_served { reason } else { DropReason::NoKernelInterface });
+    }
+    if is_served {
+        return Verdict::Drop(reason);
+    }
+    Verdict::Drop(DropReason::NotForUs)
+}
+
+/// Gives a frame to the kernel interface of its port, or drops it for `reason` if there is none.
+pub(super) fn to_kernel(context: &Context<'_>, reason: DropReason) -> Verdict {
+    match context.tables.port(context.port) {
+        Some(port) if port.has_kernel => Verdict::Kernel(port.id),
+        _ => Verdict::Drop(reason),
+    }
+}
+
+/// ICMP that is neither query nor error: never relayed, and the host's only for own addresses.
+fn icmp_other(context: &Context<'_>, packet: &Packet, icmp_type: u8) -> Verdict {
+    let is_redirect = match packet.family {
+        Family::V4 => icmp_type == 5,
+        Family::V6 => icmp_type == 137,
+    };
+    let reason = if is_redirect { DropReason::IcmpRedirect } else { DropReason::IcmpUnknownType };
+    let tables = context.tables;
+    if tables.is_virtual(packet.dst) || tables.is_laddr(packet.dst) {
+        return Verdict::Drop(reason);
+    }
+    match tables.address(packet.dst) {
+        Some(LocalAddress { .. }) => to_kernel(context, reason),
+        None if packet.is_link_group => to_kernel(context, reason),
+        None => Verdict::Drop(DropReason::NotForUs),
+    }
+}

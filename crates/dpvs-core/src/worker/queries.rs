@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! ICMP queries: answered here, or forwarded in pairs of connections.
+//!
+//! ```text
+//! no service            local reply, if the address is ours
+//! service, no connection  drop
+//! service, connection     to the real server; its reply, if expected, back to the client
+//! ```
+
+use super::WorkerState;
+use super::process::{Context, local_only, to_kernel};
+use crate::checksum::Delta;
+use crate::conn::{Direction, Found, State};
+use crate::icmp;
+use crate::icmp::generate::{TTL, is_host};
+use crate::key::{Key, QueryType};
+use crate::net::Family;
+use crate::parse::Packet;
+use crate::wire::{IcmpHeader, Ipv4Header, Ipv6Header, view_mut};
+use crate::{DropReason, Frame, Verdict};
+
+impl WorkerState {
+    /// A query whose key is in the table: a request or a reply of a pair, or the first reply.
+    pub(super) fn query_hit<F: Frame>(
+        &mut self,
+        context: &Context<'_>,
+        frame: &mut F,
+        packet: &Packet,
+        key: &Key,
+        found: Found,
+    ) -> Verdict {
+        if !icmp::has_good_checksum(frame.bytes(), packet) {
+            return Verdict::Drop(DropReason::IcmpBadChecksum);
+        }
+        let is_request = self
+            .conns
+            .get(found.index)
+            .is_some_and(|conn| matches!(conn.state, State::Request { .. }));
+        let found = if is_request && found.entry == Direction::Outbound {
+            match self.make_reply(context.tables, context.now, found.index) {
+                Ok(index) => Found { index, entry: Direction::Inbound },
+                Err(reason) => return Verdict::Drop(reason),
+            }
+        } else {
+            found
+        };
+        debug_assert!(self.conns.get(found.index).is_some_and(|conn| conn.inbound == *key));
+        let verdict = self.forward(context, frame, packet, found);
+        if is_request && matches!(verdict, Verdict::Transmit(_) | Verdict::Wait(_)) {
+            self.counters.icmp_query_forwarded.add(1);
+        }
+        verdict
+    }
+
+    /// A query without a connection.
+    pub(super) fn query_miss<F: Frame>(
+        &mut self,
+        context: &Context<'_>,
+        frame: &mut F,
+        packet: &Packet,
+        key: &Key,
+        query: QueryType,
+    ) -> Verdict {
+        let tables = context.tables;
+        if !query.is_request() {
+            return self.reply_miss(context, packet, key);
+        }
+        let Some(service) = tables.service_for(key.protocol, key.dst, 0) else {
+            return self.local_query(context, frame, packet, query);
+        };
+        if let Some(owner) = self.elsewhere(context, tables.steering().inbound(key)) {
+            return owner;
+        }
+        if !icmp::has_good_checksum(frame.bytes(), packet) {
+            return Verdict::Drop(DropReason::IcmpBadChecksum);
+        }
+        match self.schedule(context, packet, key, service, State::Request { reply: None }) {
+            Ok(index) => {
+                self.counters.icmp_query_created.add(1);
+                let found = Found { index, entry: Direction::Inbound };
+                let verdict = self.forward(context, frame, packet, found);
+                if matches!(verdict, Verdict::Transmit(_) | Verdict::Wait(_)) {
+                    self.counters.icmp_query_forwarded.add(1);
+                }
+                verdict
+            }
+            Err(reason) => Verdict::Drop(reason),
+        }
+    }
+
+    /// A reply that no request expects here: its owner may be another worker, or the host's own
+    /// ping waits for it. It never makes a connection.
+    fn reply_miss(&mut self, context: &Context<'_>, packet: &Packet, key: &Key) -> Verdict {
+        let tables = context.tables;
+        if tables.is_laddr(packet.dst) {
+            let owner = tables.steering().local_port(key.sport);
+            return self
+                .elsewhere(context, owner)
+                .unwrap_or(Verdict::Drop(DropReason::IcmpUnsolicited));
+        }
+        if tables.is_virtual(packet.dst) {
+            return Verdict::Drop(DropReason::IcmpUnsolicited);
+        }
+        local_only(context, packet, DropReason::IcmpUnsolicited)
+    }
+
+    /// A request without a service: an echo to an address of ours is answered in place.
+    fn local_query<F: Frame>(
+        &mut self,
+        context: &Context<'_>,
+        frame: &mut F,
+        packet: &Packet,
+        query: QueryType,
+    ) -> Verdict {
+        let tables = context.tables;
+        if tables.address(packet.dst).is_none() {
+            if packet.is_link_group {
+                return to_kernel(context, DropReason::IcmpQuery);
+            }
+            let is_served = tables.is_virtual(packet.dst) || tables.is_laddr(packet.dst);
+            let reason = if is_served { DropReason::IcmpQuery } else { DropReason::NotForUs };
+            return Verdict::Drop(reason);
+        }
+        if query == QueryType::TimestampRequest {
+            return Verdict::Drop(DropReason::IcmpQuery);
+        }
+        if packet.is_link_group || !is_host(packet.src) || tables.address(packet.src).is_some() {
+            return Verdict::Drop(DropReason::BadSource);
+        }
+        if !icmp::has_good_checksum(frame.bytes(), packet) {
+            return Verdict::Drop(DropReason::IcmpBadChecksum);
+        }
+        let rate = tables.limits.icmp_echo_per_s;
+        if !self.echoes.take(context.now, rate, rate) {
+            return Verdict::Drop(DropReason::IcmpLimited);
+        }
+        if reply_in_place(frame.bytes_mut(), packet, query.opposite()).is_none() {
+            return Verdict::Drop(DropReason::MalformedHeader);
+        }
+        self.counters.icmp_echo_replied.add(1);
+        let out = Packet { src: packet.dst, dst: packet.src, ..*packet };
+        self.send(tables, context.now, frame, &out)
+    }
+}
+
+/// Makes a request the reply to it: addresses swapped, type, time to live 64; everything else, the
+/// data and TOS among it, comes back as it was (RFC 1122 section 3.2.2.6, RFC 1812 section 4.3.2.5).
+fn reply_in_place(bytes: &mut [u8], packet: &Packet, reply: QueryType) -> Option<()> {
+    match packet.family {
+        Family::V4 => {
+            let ip: &mut Ipv4Header = view_mut(bytes, packet.l3)?;
+            (ip.src, ip.dst) = (ip.dst, ip.src);
+            let old = [ip.ttl, ip.protocol];
+            ip.ttl = TTL;
+            ip.checksum.update(Delta::words(old, [ip.ttl, ip.protocol]));
+        }
+        Family::V6 => {
+            let ip: &mut Ipv6Header = view_mut(bytes, packet.l3)?;
+            (ip.src, ip.dst) = (ip.dst, ip.src);
+            ip.hop_limit = TTL;
+        }
+    }
+    let icmp: &mut IcmpHeader = view_mut(bytes, packet.l4)?;
+    let old = [icmp.icmp_type, icmp.code];
+    icmp.icmp_type = reply.number();
+    icmp.checksum.update(Delta::words(old, [icmp.icmp_type, icmp.code]));
+    Some(())
+}
