@@ -211,9 +211,8 @@ fn entry_for(bucket: &mut [Option<Entry>], hop: NextHop, now: Millis) -> &mut En
             (0..bucket.len()).min_by_key(|at| bucket.get(*at).map(used_at))
         })
         .unwrap_or(0);
-    let place = match bucket.get_mut(at) {
-        Some(place) => place,
-        None => unreachable!("a bucket has {BUCKET_LEN} places"),
+    let Some(place) = bucket.get_mut(at) else {
+        unreachable!("a bucket has {BUCKET_LEN} places");
     };
     if place.is_none_or(|entry| entry.hop != hop) {
         *place = Some(new);

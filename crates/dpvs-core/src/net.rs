@@ -59,6 +59,7 @@ impl Protocol {
     }
 
     /// Returns the IANA number.
+    #[allow(clippy::as_conversions, reason = "the discriminants are the numbers")]
     pub fn number(self) -> u8 {
         self as u8
     }
@@ -86,8 +87,11 @@ impl Mac {
 
 impl fmt::Display for Mac {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, e, g] = self.0;
-        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+        for (at, octet) in self.0.iter().enumerate() {
+            let colon = if at == 0 { "" } else { ":" };
+            write!(f, "{colon}{octet:02x}")?;
+        }
+        Ok(())
     }
 }
 

@@ -333,17 +333,17 @@ fn parse_payload(
             let sctp: &SctpHeader = view(packet, l4).ok_or(TRUNCATED)?;
             Payload::Sctp { sport: sctp.sport.get(), dport: sctp.dport.get() }
         }
-        (Some(Protocol::Icmp), Family::V4) => classify_v4(view(packet, l4).ok_or(TRUNCATED)?),
+        (Some(Protocol::Icmp), Family::V4) => classify_v4(*view(packet, l4).ok_or(TRUNCATED)?),
         (Some(Protocol::Icmpv6), Family::V6) => {
             // MLDv1's done and a bare ICMPv6 header are 4 bytes at least; all that matter have 8.
-            classify_v6(view(packet, l4).ok_or(TRUNCATED)?)
+            classify_v6(*view(packet, l4).ok_or(TRUNCATED)?)
         }
         _ => Payload::Other(protocol),
     })
 }
 
-fn classify_v4(icmp: &IcmpHeader) -> Payload {
-    let IcmpHeader { icmp_type, code, .. } = *icmp;
+fn classify_v4(icmp: IcmpHeader) -> Payload {
+    let IcmpHeader { icmp_type, code, .. } = icmp;
     if let Some(query) = QueryType::from_wire(Protocol::Icmp, icmp_type, code) {
         return Payload::IcmpQuery { query, id: icmp.id() };
     }
@@ -353,8 +353,8 @@ fn classify_v4(icmp: &IcmpHeader) -> Payload {
     }
 }
 
-fn classify_v6(icmp: &IcmpHeader) -> Payload {
-    let IcmpHeader { icmp_type, code, .. } = *icmp;
+fn classify_v6(icmp: IcmpHeader) -> Payload {
+    let IcmpHeader { icmp_type, code, .. } = icmp;
     if let Some(query) = QueryType::from_wire(Protocol::Icmpv6, icmp_type, code) {
         return Payload::IcmpQuery { query, id: icmp.id() };
     }

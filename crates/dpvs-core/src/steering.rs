@@ -40,7 +40,7 @@ pub const KEY_DEFAULT: [u8; KEY_LEN] = [
 #[derive(Clone)]
 pub struct Toeplitz {
     /// `table[i][b]` is the contribution of byte `b` at position `i`.
-    table: Box<[[u32; 256]; INPUT_MAX]>,
+    table: Box<[[u32; 256]]>,
 }
 
 impl std::fmt::Debug for Toeplitz {
@@ -52,7 +52,7 @@ impl std::fmt::Debug for Toeplitz {
 impl Toeplitz {
     /// Expands a key.
     pub fn new(key: &[u8; KEY_LEN]) -> Self {
-        let mut table = Box::new([[0; 256]; INPUT_MAX]);
+        let mut table = vec![[0; 256]; INPUT_MAX].into_boxed_slice();
         for (row, at) in table.iter_mut().zip(0..) {
             for (entry, byte) in row.iter_mut().zip(0u8..=255) {
                 *entry = (0..8)

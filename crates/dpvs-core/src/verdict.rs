@@ -52,6 +52,7 @@ macro_rules! drop_reasons {
             }
 
             /// Returns the position of the reason's counter.
+            #[allow(clippy::as_conversions, reason = "the discriminants are the positions")]
             pub fn index(self) -> usize {
                 usize::from(self as u8)
             }

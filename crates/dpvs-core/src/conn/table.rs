@@ -190,13 +190,12 @@ impl ConnTable {
         if self.len >= self.capacity {
             return Err(TableFull);
         }
-        let index = match self.free.pop() {
-            Some(index) => index,
-            None => {
-                let index = u32::try_from(self.slab.len()).map_err(|_| TableFull)?;
-                self.slab.push(None);
-                index
-            }
+        let index = if let Some(index) = self.free.pop() {
+            index
+        } else {
+            let index = u32::try_from(self.slab.len()).map_err(|_| TableFull)?;
+            self.slab.push(None);
+            index
         };
         let entry = |entry| Found { index: ConnIndex(index), entry };
         if self.insert_entry(&conn.inbound, entry(Direction::Inbound)).is_err() {
@@ -259,6 +258,9 @@ impl ConnTable {
 
     /// Lets the outbound entry of `old` lead to the inbound key of `new`, which is the same key: the
     /// reply that a request expects has come.
+    ///
+    /// # Errors
+    /// [`TableFull`]; nothing is changed.
     pub fn take_over(&mut self, old: ConnIndex, new: Conn) -> Result<ConnIndex, TableFull> {
         let Some(expected) = self.get(old).map(|conn| conn.outbound) else {
             return Err(TableFull);

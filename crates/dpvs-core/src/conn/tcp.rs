@@ -83,10 +83,9 @@ impl TcpState {
         let is_fin = flags.has(TcpFlags::FIN);
         match (self, direction) {
             (None | Close | TimeWait | LastAck, Inbound) if is_syn => SynRecv,
-            (SynRecv, Inbound) if is_fin => CloseWait,
+            (None | SynRecv | Established, Inbound) if is_fin => CloseWait,
             (SynRecv, Inbound) if flags.has(TcpFlags::ACK) && !is_syn => Established,
             (None | SynRecv | Established, Outbound) if is_fin => FinWait,
-            (None | Established, Inbound) if is_fin => CloseWait,
             (FinWait, Inbound) if is_fin => TimeWait,
             (CloseWait, Outbound) if is_fin => LastAck,
             (LastAck, Inbound) if flags.has(TcpFlags::ACK) => Close,

@@ -39,7 +39,7 @@ pub struct Quote {
 pub fn parse(bytes: &[u8], packet: &Packet) -> Result<Quote, DropReason> {
     let icmp: &IcmpHeader = view(bytes, packet.l4).ok_or(DropReason::TruncatedHeader)?;
     let l3 = packet.l4 + IcmpHeader::LEN;
-    let end = original_end(packet, icmp, l3);
+    let end = original_end(packet, *icmp, l3);
     let datagram = bytes.get(..end).ok_or(DropReason::TruncatedHeader)?;
     let header = match packet.family {
         Family::V4 => parse_v4(datagram, l3)?,
@@ -50,7 +50,7 @@ pub fn parse(bytes: &[u8], packet: &Packet) -> Result<Quote, DropReason> {
 
 /// Returns where the original datagram ends: RFC 4884 section 4 puts extensions behind it and its
 /// length, in units of 4 or 8 bytes, into a byte that used to be zero.
-fn original_end(packet: &Packet, icmp: &IcmpHeader, l3: usize) -> usize {
+fn original_end(packet: &Packet, icmp: IcmpHeader, l3: usize) -> usize {
     let [first, second, ..] = icmp.rest;
     let len = match (packet.family, icmp.icmp_type) {
         (Family::V4, 3 | 11 | 12) => usize::from(second) * 4,

@@ -6,7 +6,7 @@ use crate::counters::WorkerCounters;
 use crate::key::{Address, Endpoint};
 use crate::net::{Mac, Prefix, Protocol};
 use crate::scheduler::Scheduler;
-use crate::steering::{KEY_DEFAULT, Steering};
+use crate::steering::{KEY_DEFAULT, KEY_LEN, Steering};
 use crate::tables::{
     DestSettings, Draft, Forward, Limits, LocalAddress, Port, Scope, Service, ServiceKey,
     ServiceSettings, StaticNeighbour, Tables,
@@ -17,6 +17,10 @@ use std::sync::Arc;
 
 /// Tables for `workers` workers with one port and nothing else.
 pub fn tables(workers: usize) -> Tables {
+    tables_with_key(workers, &KEY_DEFAULT)
+}
+
+fn tables_with_key(workers: usize, key: &[u8; KEY_LEN]) -> Tables {
     let port = Port {
         id: PortId(0),
         name: "dpdk0".to_owned(),
@@ -24,7 +28,7 @@ pub fn tables(workers: usize) -> Tables {
         mtu: 1500,
         has_kernel: false,
     };
-    Tables::new(vec![port], Steering::new(workers, &KEY_DEFAULT), Limits::default())
+    Tables::new(vec![port], Steering::new(workers, key), Limits::default())
 }
 
 /// What became of a frame after all hand-overs.
@@ -69,7 +73,11 @@ pub struct Lab {
 impl Lab {
     /// Makes workers with room for `capacity` connections each.
     pub fn with_capacity(workers: usize, capacity: usize) -> Self {
-        let tables = tables(workers);
+        Lab::bare(tables(workers), capacity)
+    }
+
+    fn bare(tables: Tables, capacity: usize) -> Self {
+        let workers = tables.steering().workers();
         let shared = Arc::new(tables.clone());
         let mut lab = Lab {
             workers: Vec::new(),
@@ -101,7 +109,12 @@ impl Lab {
     /// The usual balancer: 203.0.113.2/24 and 10.1.1.2/24 (and the same in `2001:db8::`) on port 0,
     /// local addresses 10.1.1.200 and `2001:db8:a::200`, every neighbour known.
     pub fn new(workers: usize) -> Self {
-        let mut lab = Lab::with_capacity(workers, 1024);
+        Lab::with_key(workers, &KEY_DEFAULT)
+    }
+
+    /// The usual balancer, with this hash key.
+    pub fn with_key(workers: usize, key: &[u8; KEY_LEN]) -> Self {
+        let mut lab = Lab::bare(tables_with_key(workers, key), 1024);
         lab.change(|draft| {
             for (address, len) in [
                 ("203.0.113.2", 24),

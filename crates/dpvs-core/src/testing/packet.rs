@@ -187,8 +187,12 @@ pub fn assert_checksums(frame: &[u8]) {
         assert_eq!(internet_sum(&[&packet[..header_len]]), 0xffff, "IPv4 header checksum");
         (packet[9], &packet[12..16], &packet[16..20], &packet[header_len..total])
     } else {
-        let len = usize::from(packet[4]) << 8 | usize::from(packet[5]);
-        (packet[6], &packet[8..24], &packet[24..40], &packet[40..40 + len])
+        let end = 40 + (usize::from(packet[4]) << 8 | usize::from(packet[5]));
+        let (mut protocol, mut at) = (packet[6], 40);
+        while matches!(protocol, 0 | 43 | 60) {
+            (protocol, at) = (packet[at], at + 8 + 8 * usize::from(packet[at + 1]));
+        }
+        (protocol, &packet[8..24], &packet[24..40], &packet[at..end])
     };
     let len = u32::try_from(payload.len()).unwrap().to_be_bytes();
     let sum = if protocol == 1 {

@@ -4,7 +4,7 @@
 use zerocopy::big_endian::U16;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-/// The EtherTypes that are told apart.
+/// The values of [`EthernetHeader::ether_type`] that are told apart.
 #[derive(Clone, Copy, Debug)]
 pub struct EtherType;
 

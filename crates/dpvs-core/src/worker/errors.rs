@@ -163,6 +163,7 @@ impl WorkerState {
     }
 }
 
+#[allow(clippy::large_enum_variant, reason = "lives for one frame, on the stack")]
 enum Related {
     Elsewhere(Verdict),
     Here(Quote, Conn, Direction),

@@ -141,8 +141,11 @@ impl WorkerState {
             flags: [message.flags, 0, 0, 0],
             target: message.target,
         };
-        let [a, b, c, d, e, f] = our_mac.0;
-        let option = [message.option, 1, a, b, c, d, e, f];
+        // The option's length counts units of 8 bytes, its own two included.
+        let mut option = [message.option, 1, 0, 0, 0, 0, 0, 0];
+        if let Some(place) = option.last_chunk_mut() {
+            *place = our_mac.0;
+        }
         let sum = checksum::pseudo(&src, &dst, len, 58)
             + checksum::sum(header.as_bytes())
             + checksum::sum(&option);
@@ -238,6 +241,7 @@ impl WorkerState {
 }
 
 /// What of a solicitation or advertisement differs.
+#[derive(Clone, Copy)]
 struct Message {
     icmp_type: u8,
     flags: u8,

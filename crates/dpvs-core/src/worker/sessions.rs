@@ -130,13 +130,13 @@ impl WorkerState {
             let Some(counters) = laddr.counters.part(self.me.index()) else { continue };
             let steering = (tables.steering(), self.me);
             let local = (laddr.address, counters);
-            match ports::allocate(&self.conns, steering, &tables.limits, local, wanted) {
-                Some(outbound) => return Ok(outbound),
-                None => {
-                    counters.conflicts.add(1);
-                    result = DropReason::LocalPortsExhausted;
-                }
+            if let Some(outbound) =
+                ports::allocate(&self.conns, steering, &tables.limits, local, wanted)
+            {
+                return Ok(outbound);
             }
+            counters.conflicts.add(1);
+            result = DropReason::LocalPortsExhausted;
         }
         Err(result)
     }
