@@ -87,6 +87,7 @@ static const uint16_t SHIM_RETA_SIZE_MAX = RTE_ETH_RSS_RETA_SIZE_512;
 static const size_t SHIM_ETH_NAME_MAX_LEN = RTE_ETH_NAME_MAX_LEN;
 static const uint32_t SHIM_VERSION_YEAR = RTE_VER_YEAR;
 static const uint32_t SHIM_VERSION_MONTH = RTE_VER_MONTH;
+static const uint32_t SHIM_VERSION_MINOR = RTE_VER_MINOR;
 
 /* Offsets: bindgen's field paths differ between 22.11 and 24.11, these do not. */
 static const size_t SHIM_MBUF_BUF_ADDR = offsetof(struct rte_mbuf, buf_addr);

@@ -27,6 +27,12 @@ use crate::{
 /// `rte_eal_init` may be called once in a process's life, even if it fails.
 static STARTED: AtomicBool = AtomicBool::new(false);
 
+/// DPDK's version, as `22.11.4`.
+pub fn version() -> String {
+    use dpdk_sys::{SHIM_VERSION_MINOR, SHIM_VERSION_MONTH, SHIM_VERSION_YEAR};
+    format!("{SHIM_VERSION_YEAR}.{SHIM_VERSION_MONTH:02}.{SHIM_VERSION_MINOR}")
+}
+
 /// DPDK's number of a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PortId(pub u16);

@@ -57,7 +57,7 @@ mod system;
 mod thread;
 
 pub use config::{EalConfig, Hugepages, LogLevel};
-pub use eal::{Eal, PortId};
+pub use eal::{Eal, PortId, version};
 pub use error::{EalError, PoolError, PortError, PortSpecError};
 pub use mbuf::{Mbuf, NoRoom, Segments, free_bulk};
 pub use offload::{Offloads, TxChecksums, TxOffload};
@@ -66,4 +66,5 @@ pub use port::Port;
 pub use port_info::{LinkStatus, MacAddress, PortConfig, PortInfo, PortStats, RssConfig, RssState};
 pub use queue::{RxQueue, TxQueue};
 pub use spec::{PortSpec, VdevOptions};
+pub use system::free_hugepages_mb;
 pub use thread::{ThreadGuard, pin_current_thread, tsc, tsc_hz};

@@ -221,6 +221,12 @@ impl Mbuf {
         self.read(dpdk_sys::SHIM_MBUF_PORT)
     }
 
+    /// Gives the frame another port's number, where the caller counts ports in its own way.
+    #[inline]
+    pub fn set_port(&mut self, port: u16) {
+        self.write(dpdk_sys::SHIM_MBUF_PORT, port);
+    }
+
     /// The hash that the card computed, if it did.
     #[inline]
     pub fn rss_hash(&self) -> Option<u32> {

@@ -39,7 +39,7 @@ fn status_field(name: &str) -> Option<String> {
 }
 
 /// MiB of free hugepages of all sizes.
-pub(crate) fn free_hugepages_mb() -> u64 {
+pub fn free_hugepages_mb() -> u64 {
     hugepages_mb(Path::new("/sys/kernel/mm/hugepages"))
 }
 
