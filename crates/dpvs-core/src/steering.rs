@@ -54,10 +54,11 @@ impl Toeplitz {
     pub fn new(key: &[u8; KEY_LEN]) -> Self {
         let mut table = vec![[0; 256]; INPUT_MAX].into_boxed_slice();
         for (row, at) in table.iter_mut().zip(0..) {
+            let bits: [u32; 8] = std::array::from_fn(|bit| key_bits(key, at * 8 + bit));
             for (entry, byte) in row.iter_mut().zip(0u8..=255) {
-                *entry = (0..8)
-                    .filter(|bit| byte & (0x80 >> bit) != 0)
-                    .fold(0, |hash, bit| hash ^ key_bits(key, at * 8 + bit));
+                let is_set = |bit: &usize| byte & (0x80 >> bit) != 0;
+                let set = bits.iter().enumerate().filter(|(bit, _)| is_set(bit));
+                *entry = set.fold(0, |hash, (_, bits)| hash ^ bits);
             }
         }
         Toeplitz { table }

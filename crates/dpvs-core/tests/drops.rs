@@ -3,6 +3,7 @@
 //!
 //! `MultiSegment`, `SteerFull` and `TransmitFull` are counted by the daemon, which owns buffers, rings
 //! and queues; its tests reach them.
+#![cfg(test)]
 
 use dpvs_core::net::Protocol;
 use dpvs_core::testing::{Lab, Outcome, PacketBuilder};

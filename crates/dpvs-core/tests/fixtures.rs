@@ -3,6 +3,7 @@
 //!
 //! Every case runs with 1, 2, 3 and 8 workers and with the frame arriving at each of them, so that
 //! most arrive where their connection does not live.
+#![cfg(test)]
 
 use dpvs_core::net::Protocol;
 use dpvs_core::testing::{Lab, Outcome, assert_checksums};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Query pairs: the rules of the mission, each with one and with several workers.
+#![cfg(test)]
 
 use dpvs_core::conn::{Conn, State};
 use dpvs_core::key::Address;
@@ -229,4 +230,19 @@ fn three_pings6_are_one_pair() {
         lab.send(0, &p("2001:db8:c::10", "2001:db8:80::80").ping(7, seq, b"x")).sent();
     }
     assert_eq!(lab.connections(), 1);
+}
+
+/// Found by fuzzing: a reply of nothing but zeros has the other zero as its checksum.
+#[test]
+fn a_reply_of_zeros_alone_has_a_right_checksum() {
+    let mut lab = Lab::new(1);
+    let out = lab.send(0, &p(C, V).ping(0, 0, &[0; 9])).sent();
+    assert_eq!(&out[34..38], &[0, 0, 0xff, 0xff]);
+    assert_checksums(&out);
+    // And through full NAT, where the client's identifier is the zero one.
+    lab.service(Protocol::Icmp, V, 0, &[(R, 0)]);
+    lab.change(|draft| draft.tables_mut().limits.identifier_min = 5);
+    let request = lab.send(0, &p(C, V).ping(0, 0, &[0; 9])).sent();
+    let reply = lab.send(0, &p(R, L).pong(id(&request), 0, &[0; 9])).sent();
+    assert_checksums(&reply);
 }

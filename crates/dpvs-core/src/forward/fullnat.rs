@@ -60,6 +60,7 @@ pub fn rewrite(bytes: &mut [u8], packet: &Packet, ends: Ends) -> Option<()> {
                 Family::V4 => identifier,
                 Family::V6 => identifier.and(addresses),
             });
+            crate::icmp::settle_zero(bytes, packet)?;
         }
         _ => return None,
     }

@@ -9,9 +9,10 @@ pub mod generate;
 pub mod quote;
 pub mod translate;
 
-use crate::checksum;
+use crate::checksum::{self, Checksum};
 use crate::net::Family;
 use crate::parse::Packet;
+use crate::wire::{IcmpHeader, view_mut};
 
 /// Returns whether the ICMP checksum of a packet is right. Sums the whole message.
 pub fn has_good_checksum(bytes: &[u8], packet: &Packet) -> bool {
@@ -22,4 +23,22 @@ pub fn has_good_checksum(bytes: &[u8], packet: &Packet) -> bool {
         sum += checksum::pseudo(&src, &dst, message.len(), 58);
     }
     checksum::verifies(sum)
+}
+
+/// Mends the checksum of an updated ICMPv4 query in the one case where the update cannot know it.
+///
+/// Of the two zeros an update gives minus zero, field 0x0000, which is right unless everything that
+/// is summed is zero: an echo reply with identifier 0, sequence number 0 and a body of zeros. Its
+/// checksum is 0xffff. With a pseudo header, as everywhere else, the sum is never of zeros alone.
+pub(crate) fn settle_zero(bytes: &mut [u8], packet: &Packet) -> Option<()> {
+    if packet.family == Family::V6 {
+        return Some(());
+    }
+    let message = bytes.get(packet.l4..packet.end)?;
+    let [_, _, a, b, ..] = message else { return None };
+    if [*a, *b] == [0, 0] && message.iter().all(|byte| *byte == 0) {
+        let header: &mut IcmpHeader = view_mut(bytes, packet.l4)?;
+        header.checksum = Checksum([0xff, 0xff]);
+    }
+    Some(())
 }

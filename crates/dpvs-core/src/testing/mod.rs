@@ -14,4 +14,4 @@ mod packet;
 
 pub use frame::HeapFrame;
 pub use lab::{Lab, Outcome, ServicePicker, service_with_weights, tables};
-pub use packet::{PacketBuilder, assert_checksums};
+pub use packet::{PacketBuilder, assert_checksums, checksums_hold, repair_checksums};

@@ -180,26 +180,81 @@ impl PacketBuilder {
 /// # Panics
 /// If one is wrong, or the frame is no such packet.
 pub fn assert_checksums(frame: &[u8]) {
-    let packet = &frame[14..];
-    let (protocol, src, dst, payload) = if packet[0] >> 4 == 4 {
+    assert_eq!(checksums_hold(frame), Some(true), "checksums of {frame:02x?}");
+}
+
+/// Says whether all checksums of an untagged TCP, UDP or ICMP packet are right; `None` if the frame
+/// is no such packet.
+pub fn checksums_hold(frame: &[u8]) -> Option<bool> {
+    let packet = frame.get(14..)?;
+    let word =
+        |at: usize| Some(usize::from(*packet.get(at)?) << 8 | usize::from(*packet.get(at + 1)?));
+    let (protocol, src, dst, payload) = if packet.first()? >> 4 == 4 {
         let header_len = usize::from(packet[0] & 15) * 4;
-        let total = usize::from(packet[2]) << 8 | usize::from(packet[3]);
-        assert_eq!(internet_sum(&[&packet[..header_len]]), 0xffff, "IPv4 header checksum");
-        (packet[9], &packet[12..16], &packet[16..20], &packet[header_len..total])
-    } else {
-        let end = 40 + (usize::from(packet[4]) << 8 | usize::from(packet[5]));
-        let (mut protocol, mut at) = (packet[6], 40);
-        while matches!(protocol, 0 | 43 | 60) {
-            (protocol, at) = (packet[at], at + 8 + 8 * usize::from(packet[at + 1]));
+        let header = packet.get(..header_len.max(20))?;
+        if internet_sum(&[header]) != 0xffff {
+            return Some(false);
         }
-        (protocol, &packet[8..24], &packet[24..40], &packet[at..end])
-    };
-    let len = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    let sum = if protocol == 1 {
-        internet_sum(&[payload])
+        (
+            *packet.get(9)?,
+            packet.get(12..16)?,
+            packet.get(16..20)?,
+            packet.get(header_len..word(2)?)?,
+        )
     } else {
-        internet_sum(&[src, dst, &len, &[0, 0, 0, protocol], payload])
+        let end = 40 + word(4)?;
+        let (mut protocol, mut at) = (*packet.get(6)?, 40);
+        while matches!(protocol, 0 | 43 | 60) {
+            (protocol, at) = (*packet.get(at)?, at + 8 + 8 * usize::from(*packet.get(at + 1)?));
+        }
+        (protocol, packet.get(8..24)?, packet.get(24..40)?, packet.get(at..end)?)
     };
-    let is_udp_without = protocol == 17 && payload[6..8] == [0, 0];
-    assert!(sum == 0xffff || is_udp_without, "checksum of protocol {protocol}: sum {sum:04x}");
+    let len = u32::try_from(payload.len()).ok()?.to_be_bytes();
+    let sum = match protocol {
+        1 => internet_sum(&[payload]),
+        6 | 17 | 58 => internet_sum(&[src, dst, &len, &[0, 0, 0, protocol], payload]),
+        _ => return None,
+    };
+    let is_udp_without = protocol == 17 && payload.get(6..8)? == [0, 0];
+    Some(sum == 0xffff || is_udp_without)
+}
+
+/// Makes the checksums of a packet right, as far as there are any.
+pub fn repair_checksums(frame: &mut [u8]) {
+    let Some(packet) = frame.get_mut(14..) else { return };
+    let (protocol, at, end) = match packet.first() {
+        Some(first) if first >> 4 == 4 && packet.len() >= 20 => {
+            let header_len = usize::from(first & 15) * 4;
+            let end = usize::from(packet[2]) << 8 | usize::from(packet[3]);
+            if header_len < 20 || header_len > packet.len() {
+                return;
+            }
+            packet[10..12].fill(0);
+            let checksum = !internet_sum(&[&packet[..header_len]]);
+            packet[10..12].copy_from_slice(&checksum.to_be_bytes());
+            (packet[9], header_len, end)
+        }
+        Some(first) if first >> 4 == 6 && packet.len() >= 40 => {
+            (packet[6], 40, 40 + (usize::from(packet[4]) << 8 | usize::from(packet[5])))
+        }
+        _ => return,
+    };
+    let field = match protocol {
+        1 | 58 => at + 2,
+        6 => at + 16,
+        17 => at + 6,
+        _ => return,
+    };
+    if end > packet.len() || field + 2 > end {
+        return;
+    }
+    let addresses = if at == 40 && packet[0] >> 4 == 6 { 8..40 } else { 12..20 };
+    packet[field..field + 2].fill(0);
+    let len = u32::try_from(end - at).unwrap().to_be_bytes();
+    let checksum = match protocol {
+        1 => !internet_sum(&[&packet[at..end]]),
+        _ => !internet_sum(&[&packet[addresses], &len, &[0, 0, 0, protocol], &packet[at..end]]),
+    };
+    let checksum = if protocol == 17 && checksum == 0 { 0xffff } else { checksum };
+    packet[field..field + 2].copy_from_slice(&checksum.to_be_bytes());
 }

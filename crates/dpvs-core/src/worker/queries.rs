@@ -164,5 +164,5 @@ fn reply_in_place(bytes: &mut [u8], packet: &Packet, reply: QueryType) -> Option
     let old = [icmp.icmp_type, icmp.code];
     icmp.icmp_type = reply.number();
     icmp.checksum.update(Delta::words(old, [icmp.icmp_type, icmp.code]));
-    Some(())
+    icmp::settle_zero(bytes, packet)
 }

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The packet path allocates nothing: a million mixed frames under a counting allocator.
+#![cfg(test)]
+#![allow(unsafe_code, reason = "a global allocator is an unsafe trait; this one only counts")]
+
+use dpvs_core::net::Protocol;
+use dpvs_core::testing::{HeapFrame, Lab, PacketBuilder};
+use dpvs_core::{BURST, Verdict};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+struct Counting;
+
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+// SAFETY: every call is passed on to the system allocator with what came in.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller keeps `alloc`'s contract, which is the same.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps `dealloc`'s contract, and `alloc` above is the system's.
+        unsafe { System.dealloc(ptr, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Frames of every kind: new and old connections, pings, errors, ARP, rubbish.
+fn mix() -> Vec<Vec<u8>> {
+    let c = PacketBuilder::new("198.51.100.10", "203.0.113.80");
+    let r = PacketBuilder::new("10.1.1.10", "10.1.1.200");
+    let x = PacketBuilder::new("198.51.100.254", "203.0.113.80");
+    let c6 = PacketBuilder::new("2001:db8:c::10", "2001:db8:80::80");
+    let mut frames = Vec::new();
+    for n in 0..40u16 {
+        frames.push(c.tcp(2000 + n, 80, 2, &[]));
+        frames.push(c.tcp(2000 + n, 80, 16, b"data"));
+        frames.push(c.tcp(2000 + n, 80, 17, &[]));
+        frames.push(c.udp(3000 + n, 53, b"question"));
+        frames.push(c.ping(n, 1, b"ping"));
+        frames.push(c6.ping(n, 1, b"ping"));
+        frames.push(c6.tcp(2000 + n, 80, 2, &[]));
+        frames.push(r.pong(n, 1, b"ping"));
+        frames.push(r.tcp(8080, 1024 + n, 18, b"data"));
+        let answer = PacketBuilder::new("203.0.113.80", "198.51.100.10").tcp(80, 2000 + n, 16, &[]);
+        frames.push(x.icmp(3, 4, [0, 0, 5, 0], &answer[14..42]));
+        frames.push(c.clone().ttl(1).tcp(2000 + n, 80, 16, b"late"));
+        frames.push(c.tcp(2000 + n, 80, 16, &[0; 1480]));
+        frames.push(c.tcp(9, 9, 2, &[])[..14 + usize::from(n)].to_vec());
+    }
+    let mut arp = [&[0xff; 6][..], &[2, 0, 0, 0, 0, 1], &[8, 6, 0, 1, 8, 0, 6, 4, 0, 1]].concat();
+    arp.extend([2, 0, 0, 0, 0, 1, 203, 0, 113, 99, 0, 0, 0, 0, 0, 0, 203, 0, 113, 2]);
+    frames.push(arp);
+    frames
+}
+
+#[test]
+fn a_million_mixed_frames_allocate_nothing() {
+    let mut lab = Lab::new(1);
+    lab.service(Protocol::Tcp, "203.0.113.80", 80, &[("10.1.1.10", 8080), ("10.1.1.77", 8080)]);
+    lab.service(Protocol::Udp, "203.0.113.80", 53, &[("10.1.1.10", 5300)]);
+    lab.service(Protocol::Icmp, "203.0.113.80", 0, &[("10.1.1.10", 0)]);
+    lab.service(Protocol::Tcp, "2001:db8:80::80", 80, &[("2001:db8:a::10", 8080)]);
+    let mix = mix();
+    let mut frames = vec![HeapFrame::new(&[0; 2048]); BURST];
+    let mut verdicts = [Verdict::Consumed; BURST];
+    let mut sent = 0;
+    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    let mut next = mix.iter().cycle();
+    for _ in 0..1_000_000 / BURST {
+        for frame in &mut frames {
+            frame.refill(next.next().unwrap());
+        }
+        let now = lab.now;
+        let worker = &mut lab.workers[0];
+        worker.process(now, &mut frames, &mut verdicts);
+        sent += verdicts.iter().filter(|v| matches!(v, Verdict::Transmit(_))).count();
+        worker.take_made().for_each(drop);
+        worker.take_learned().for_each(drop);
+        worker.poll_control(now);
+        lab.now = now + 5;
+    }
+    assert_eq!(ALLOCATIONS.load(Ordering::Relaxed) - before, 0);
+    assert!(sent > 300_000, "only {sent} were sent: the mix does not exercise the way out");
+}
