@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+#
+#   make demo    installs what is missing, builds, shows the balancer at work, cleans up
+#   make test    the same for all tests
+#   make help    lists the rest
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# What Debian 12 must have to build and to run: DPDK and a compiler, then what the lab uses.
+PACKAGES := libdpdk-dev libclang-dev pkg-config gcc make libc6-dev \
+	iproute2 iputils-ping iputils-tracepath traceroute tcpdump ethtool procps \
+	curl netcat-openbsd socat util-linux
+DAEMON := -p dpvs -p ipvsadm -p dpip
+
+.PHONY: help setup setup-dev build demo lab test test-unit bench lint fmt fuzz-smoke clean-lab
+
+help: ## Lists the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+setup: ## Installs the Debian packages that are missing (root)
+	@missing=(); \
+	for package in $(PACKAGES); do \
+		[ "$$(dpkg-query -W -f '$${db:Status-Status}' $$package 2>/dev/null)" = installed ] \
+			|| missing+=("$$package"); \
+	done; \
+	if [ $${#missing[@]} -gt 0 ]; then \
+		echo "installing: $${missing[*]}"; \
+		[ "$$(id -u)" = 0 ] || { echo "that needs root: make setup"; exit 1; }; \
+		export DEBIAN_FRONTEND=noninteractive; \
+		apt-get update -q; \
+		apt-get install -qy --no-install-recommends "$${missing[@]}"; \
+	fi; \
+	command -v cargo >/dev/null || { echo "cargo is missing: see https://rustup.rs"; exit 1; }
+
+setup-dev: setup ## Installs the tools of developers that are missing (minutes)
+	@for tool in cargo-nextest cargo-deny cargo-fuzz; do \
+		command -v $$tool >/dev/null || cargo install --locked $$tool; \
+	done
+
+build: setup ## Builds dpvs, dpip and ipvsadm in target/release
+	cargo build --release $(DAEMON)
+
+demo: build ## Shows it at work in network namespaces (root)
+	@scripts/demo.sh
+
+lab: build ## Opens a shell in a lab with dpvs running (root)
+	@scripts/lab.sh shell
+
+# The programs first: the lab runs them. They are built as the tests are, so nothing is built twice.
+test: setup ## Runs all tests; those in network namespaces need root
+	cargo build --profile test $(DAEMON)
+	cargo test --workspace --doc --quiet
+	@if command -v cargo-nextest >/dev/null; then \
+		echo "cargo nextest run --workspace"; \
+		cargo nextest run --workspace; \
+	else \
+		echo "cargo-nextest is missing (make setup-dev installs it): using cargo test"; \
+		cargo test --workspace --exclude dpvs-tests --lib --bins --tests --quiet; \
+		cargo test -p dpvs-tests -- --test-threads 3; \
+	fi
+
+test-unit: ## Runs the tests that need neither root nor libdpdk
+	cargo test
+
+bench: setup ## Prints the performance tables
+	cargo bench -p dpvs-bench
+
+lint: setup ## Checks format, lints, documentation, licences and the sources' tidiness
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
+	@if command -v cargo-deny >/dev/null; then \
+		cargo deny --log-level error check bans licenses sources; \
+		cargo deny --log-level error check advisories \
+			|| { [ "$${DENY_ADVISORIES:-}" != required ] \
+				&& echo "SKIPPED: advisories (their database cannot be had, or see above)"; }; \
+	else \
+		echo "SKIPPED: cargo-deny is missing (make setup-dev installs it)"; \
+	fi
+	cargo test -p dpvs-tests --test tidy --quiet
+
+fmt: ## Formats the sources
+	cargo fmt --all
+
+fuzz-smoke: setup ## Runs each fuzz target for a minute
+	@command -v cargo-fuzz >/dev/null || { echo "cargo-fuzz is missing: make setup-dev"; exit 1; }
+	@for target in $$(cargo fuzz list); do \
+		echo "fuzz $$target"; \
+		cargo fuzz run "$$target" -- -max_total_time=$${SECONDS_EACH:-60} -print_final_stats=1; \
+	done
+
+clean-lab: ## Removes labs that a killed test or demo left behind (root)
+	@scripts/lab.sh clean
