@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The methods of the API, carried out on the control state. One file per object.
+//!
+//! A write changes a [`Stage`]; whether it stands alone or in a transaction, the stage is committed
+//! once, so a write is there whole or not at all.
+
+mod addrs;
+mod conns;
+mod convert;
+mod dests;
+mod laddrs;
+mod links;
+mod neighs;
+mod routes;
+mod services;
+mod system;
+mod transaction;
+
+use crate::control::{Control, Stage};
+use dpvs_api::types::{Empty, Written};
+use dpvs_api::{Call, ErrorCode, RpcError};
+use dpvs_core::tables::Tables;
+use serde::Serialize;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// What is kept for a client between its requests.
+#[derive(Debug, Default)]
+pub(crate) struct Session {
+    /// The snapshot that a listing of services goes over, until its last page.
+    listing: Option<Arc<Tables>>,
+}
+
+/// Carries out a call. Whether the caller may do so has been checked.
+///
+/// # Errors
+/// Why it was refused.
+pub(crate) fn call(
+    control: &mut Control,
+    session: &mut Session,
+    call: Call,
+) -> Result<Value, RpcError> {
+    match call {
+        Call::ServiceGet(params) => reply(services::get(control, &params)),
+        Call::ServiceList(params) => reply(services::list(control, &mut session.listing, &params)),
+        Call::ServiceZero(params) => reply(services::zero(control, &params)),
+        Call::LaddrList(params) => reply(laddrs::list(control, &params)),
+        Call::ConnList(params) => reply(conns::list(control, &params)),
+        Call::ConnFlush(Empty {}) => reply(conns::flush(control)),
+        Call::TimeoutGet(Empty {}) => reply(Ok(conns::timeouts(control.tables()))),
+        Call::AddrList(params) => reply(addrs::list(control, &params)),
+        Call::RouteList(params) => reply(routes::list(control, &params)),
+        Call::NeighList(params) => reply(neighs::list(control, &params)),
+        Call::LinkList(params) => reply(links::list(control, &params)),
+        Call::DropList(Empty {}) => reply(Ok(system::drops(control))),
+        Call::StatsGet(Empty {}) => reply(Ok(system::stats(control))),
+        Call::SystemInfo(Empty {}) => reply(Ok(system::info(control))),
+        Call::SystemPing(Empty {}) => reply(system::ping(control)),
+        Call::SystemDescribe(Empty {}) => reply(Ok(dpvs_api::describe())),
+        Call::SystemShutdown(Empty {}) => {
+            control.end();
+            reply(Ok(Empty {}))
+        }
+        Call::Transaction(params) => reply(transaction::run(control, params)),
+        single => {
+            let mut stage = control.stage();
+            write(&mut stage, single)?;
+            reply(stage.commit().map(written).map_err(|(_, error)| error))
+        }
+    }
+}
+
+/// Puts one write on a stage.
+fn write(stage: &mut Stage<'_>, call: Call) -> Result<(), RpcError> {
+    match call {
+        Call::ServiceAdd(spec) => services::add(stage, &spec),
+        Call::ServiceReplace(spec) => services::replace(stage, &spec),
+        Call::ServiceSet(spec) => services::set(stage, &spec),
+        Call::ServiceDel(service) => services::del(stage, &service),
+        Call::ServiceFlush(Empty {}) => services::flush(stage),
+        Call::DestAdd(spec) => dests::add(stage, &spec),
+        Call::DestReplace(spec) => dests::replace(stage, &spec),
+        Call::DestSet(spec) => dests::set(stage, &spec),
+        Call::DestDel(dest) => dests::del(stage, &dest),
+        Call::LaddrAdd(spec) => laddrs::add(stage, &spec),
+        Call::LaddrDel(spec) => laddrs::del(stage, &spec),
+        Call::TimeoutSet(spec) => conns::set_timeouts(stage, &spec),
+        Call::AddrAdd(spec) => addrs::add(stage, &spec),
+        Call::AddrReplace(spec) => addrs::replace(stage, &spec),
+        Call::AddrDel(addr) => addrs::del(stage, &addr),
+        Call::AddrFlush(device) => addrs::flush(stage, &device),
+        Call::RouteAdd(spec) => routes::add(stage, &spec),
+        Call::RouteReplace(spec) => routes::replace(stage, &spec),
+        Call::RouteDel(spec) => routes::del(stage, &spec),
+        Call::RouteFlush(device) => routes::flush(stage, &device),
+        Call::NeighAdd(spec) => neighs::add(stage, &spec),
+        Call::NeighReplace(spec) => neighs::replace(stage, &spec),
+        Call::NeighDel(neigh) => neighs::del(stage, &neigh),
+        Call::LinkSet(spec) => links::set(stage, &spec),
+        other => Err(RpcError::new(
+            ErrorCode::Invalid,
+            format!("{} is not a write of the configuration", other.name()),
+        )
+        .at("method")),
+    }
+}
+
+fn written(generation: u64) -> Written {
+    Written { generation }
+}
+
+fn reply<T: Serialize>(outcome: Result<T, RpcError>) -> Result<Value, RpcError> {
+    serde_json::to_value(outcome?)
+        .map_err(|error| RpcError::new(ErrorCode::Internal, format!("cannot answer: {error}")))
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `dest.*`.
+
+use super::convert::{address, error, forward, refused, service_key, stats, wire_forward};
+use super::services::find;
+use crate::control::{Control, ObjectId, Stage};
+use dpvs_api::types::{self as wire, DestRef, DestSpec};
+use dpvs_api::{ErrorCode, RpcError};
+use dpvs_core::key::Endpoint;
+use dpvs_core::tables::{Dest, DestSettings, Forward, Service};
+
+/// What a new real server has unless told otherwise.
+const DEFAULT: DestSettings =
+    DestSettings { forward: Forward::Direct, weight: 1, upper_threshold: 0, lower_threshold: 0 };
+
+/// Adds a real server.
+pub(super) fn add(stage: &mut Stage<'_>, spec: &DestSpec) -> Result<(), RpcError> {
+    let key = service_key(&spec.service)?;
+    let endpoint = endpoint(spec.address, spec.port)?;
+    find(stage.tables(), &key)?;
+    let settings = settings(spec, DEFAULT)?;
+    stage.draft.add_dest(&key, endpoint, settings).map_err(refused)
+}
+
+/// Makes a real server so.
+pub(super) fn replace(stage: &mut Stage<'_>, spec: &DestSpec) -> Result<(), RpcError> {
+    let key = service_key(&spec.service)?;
+    let endpoint = endpoint(spec.address, spec.port)?;
+    let stands = find(stage.tables(), &key)?.dest_at(endpoint).is_some();
+    let settings = settings(spec, DEFAULT)?;
+    if stands {
+        stage.draft.set_dest(&key, endpoint, settings).map_err(refused)
+    } else {
+        stage.draft.add_dest(&key, endpoint, settings).map_err(refused)
+    }
+}
+
+/// Changes what is given.
+pub(super) fn set(stage: &mut Stage<'_>, spec: &DestSpec) -> Result<(), RpcError> {
+    let key = service_key(&spec.service)?;
+    let endpoint = endpoint(spec.address, spec.port)?;
+    let standing = find(stage.tables(), &key)?
+        .dest_at(endpoint)
+        .ok_or_else(|| error(ErrorCode::NoDest, "no such real server", "address"))?
+        .settings;
+    let settings = settings(spec, standing)?;
+    stage.draft.set_dest(&key, endpoint, settings).map_err(refused)
+}
+
+/// Removes a real server.
+pub(super) fn del(stage: &mut Stage<'_>, dest: &DestRef) -> Result<(), RpcError> {
+    let key = service_key(&dest.service)?;
+    let endpoint = endpoint(dest.address, dest.port)?;
+    stage.draft.del_dest(&key, endpoint).map_err(refused)
+}
+
+fn endpoint(ip: std::net::IpAddr, port: u16) -> Result<Endpoint, RpcError> {
+    Ok(Endpoint { address: address(ip, "address")?, port })
+}
+
+fn settings(spec: &DestSpec, standing: DestSettings) -> Result<DestSettings, RpcError> {
+    let settings = DestSettings {
+        forward: spec.forward.map_or(standing.forward, forward),
+        weight: spec.weight.unwrap_or(standing.weight),
+        upper_threshold: spec.upper_threshold.unwrap_or(standing.upper_threshold),
+        lower_threshold: spec.lower_threshold.unwrap_or(standing.lower_threshold),
+    };
+    if spec.tunnel.is_some() && settings.forward != Forward::Tunnel {
+        let text = "an encapsulation goes with the forwarding method tunnel alone";
+        return Err(error(ErrorCode::Invalid, text, "tunnel"));
+    }
+    Ok(settings)
+}
+
+/// A real server as a listing shows it.
+pub(super) fn show(control: &Control, service: &Service, dest: &Dest) -> wire::Dest {
+    let counters = &dest.shared.counters;
+    wire::Dest {
+        address: dest.endpoint.address.ip(),
+        port: dest.endpoint.port,
+        forward: wire_forward(dest.settings.forward),
+        weight: dest.settings.weight,
+        upper_threshold: dest.settings.upper_threshold,
+        lower_threshold: dest.settings.lower_threshold,
+        tunnel: None,
+        active: counters.active(),
+        inactive: counters.inactive(),
+        persistent: 0,
+        stats: stats(counters.traffic()),
+        rates: control.rates().of(ObjectId::dest(service.id, dest.id)),
+    }
+}

@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `service.*`.
+
+use super::convert::{error, refused, service_key, stats, wire_key};
+use super::{dests, laddrs, written};
+use crate::control::{Control, ObjectId, Stage};
+use dpvs_api::types::{
+    Service, ServiceListParams, ServicePage, ServiceRef, ServiceSelector, ServiceSpec, Written,
+};
+use dpvs_api::{ErrorCode, RpcError};
+use dpvs_core::key::Address;
+use dpvs_core::scheduler::Scheduler;
+use dpvs_core::tables::{self, ServiceKey, ServiceSettings, Tables};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+/// Most services and real servers of a page.
+const ROWS_MAX: u32 = 1000;
+/// Greatest estimated length of a page, well below that of a line.
+const PAGE_BYTES_MAX: usize = 900_000;
+/// What a service, a real server and a local address take of it at most.
+const SERVICE_BYTES: usize = 1100;
+const DEST_BYTES: usize = 600;
+const LADDR_BYTES: usize = 160;
+
+/// Adds a service.
+pub(super) fn add(stage: &mut Stage<'_>, spec: &ServiceSpec) -> Result<(), RpcError> {
+    let key = service_key(&spec.service)?;
+    let settings = settings(spec, None)?;
+    stage.draft.add_service(key, settings).map_err(refused)
+}
+
+/// Makes a service so.
+pub(super) fn replace(stage: &mut Stage<'_>, spec: &ServiceSpec) -> Result<(), RpcError> {
+    let key = service_key(&spec.service)?;
+    let settings = settings(spec, None)?;
+    if stage.tables().service(&key).is_some() {
+        stage.draft.set_service(&key, settings).map_err(refused)
+    } else {
+        stage.draft.add_service(key, settings).map_err(refused)
+    }
+}
+
+/// Changes what is given.
+pub(super) fn set(stage: &mut Stage<'_>, spec: &ServiceSpec) -> Result<(), RpcError> {
+    let key = service_key(&spec.service)?;
+    let standing = find(stage.tables(), &key)?.settings;
+    let settings = settings(spec, Some(standing))?;
+    stage.draft.set_service(&key, settings).map_err(refused)
+}
+
+/// Removes a service, and the addresses that came with it alone.
+pub(super) fn del(stage: &mut Stage<'_>, service: &ServiceRef) -> Result<(), RpcError> {
+    let key = service_key(&service.service)?;
+    let addresses: Vec<Address> =
+        find(stage.tables(), &key)?.laddrs.iter().map(|laddr| laddr.address).collect();
+    stage.draft.del_service(&key).map_err(refused)?;
+    laddrs::clean_up(stage, addresses)
+}
+
+/// Removes all services.
+pub(super) fn flush(stage: &mut Stage<'_>) -> Result<(), RpcError> {
+    let came: Vec<Address> = stage
+        .tables()
+        .addresses()
+        .iter()
+        .filter(|address| address.came_with_laddr)
+        .map(|address| address.address)
+        .collect();
+    stage.draft.flush_services();
+    laddrs::clean_up(stage, came)
+}
+
+/// Finds a service.
+pub(super) fn find<'a>(
+    tables: &'a Tables,
+    key: &ServiceKey,
+) -> Result<&'a tables::Service, RpcError> {
+    tables.service(key).ok_or_else(|| error(ErrorCode::NoService, "no such service", "service"))
+}
+
+fn settings(
+    spec: &ServiceSpec,
+    standing: Option<ServiceSettings>,
+) -> Result<ServiceSettings, RpcError> {
+    refuse_what_is_not_offered(spec)?;
+    let scheduler = match &spec.scheduler {
+        None => standing.map_or(Scheduler::Wlc, |settings| settings.scheduler),
+        Some(name) => Scheduler::from_name(name).ok_or_else(|| {
+            let names: Vec<&str> = Scheduler::ALL.iter().map(|row| row.1).collect();
+            let text = format!("no scheduler {name:?}; there are: {}", names.join(", "));
+            error(ErrorCode::NoScheduler, text, "scheduler")
+        })?,
+    };
+    Ok(ServiceSettings { scheduler })
+}
+
+/// Refuses attributes that would be ignored. Defaults are let through: `ipvsadm -E` sends them.
+fn refuse_what_is_not_offered(spec: &ServiceSpec) -> Result<(), RpcError> {
+    fn is_set<T: PartialEq>(value: Option<&T>, default: &T) -> bool {
+        value.is_some_and(|value| value != default)
+    }
+    let has_text = |value: &Option<String>| value.as_ref().is_some_and(|text| !text.is_empty());
+    let flags = spec.scheduler_flags.as_ref().is_some_and(|flags| !flags.is_empty());
+    let rows = [
+        (flags, "scheduler_flags", "flags of schedulers"),
+        (is_set(spec.persistent.as_ref(), &0), "persistent", "persistence"),
+        (
+            is_set(spec.netmask.as_ref(), &Ipv4Addr::BROADCAST),
+            "netmask",
+            "a netmask, which is part of persistence,",
+        ),
+        (
+            is_set(spec.prefix_len.as_ref(), &128),
+            "prefix_len",
+            "a prefix length, which is part of persistence,",
+        ),
+        (has_text(&spec.persistence_engine), "persistence_engine", "a persistence engine"),
+        (is_set(spec.one_packet.as_ref(), &false), "one_packet", "one-packet scheduling"),
+        (is_set(spec.synproxy.as_ref(), &false), "synproxy", "SYN proxy"),
+        (
+            is_set(spec.expire_quiescent.as_ref(), &false),
+            "expire_quiescent",
+            "expiry of quiescent servers' connections",
+        ),
+        (is_set(spec.quic.as_ref(), &false), "quic", "QUIC connection ids"),
+        (is_set(spec.conn_timeout.as_ref(), &0), "conn_timeout", "a service's own timeout"),
+        (has_text(&spec.proxy_protocol), "proxy_protocol", "PROXY protocol"),
+        (has_text(&spec.hash_target), "hash_target", "a choice of what is hashed"),
+        (has_text(&spec.dest_check), "dest_check", "health checks by the dataplane"),
+    ];
+    match rows.iter().find(|row| row.0) {
+        None => Ok(()),
+        Some((_, path, what)) => {
+            Err(error(ErrorCode::NotSupported, format!("{what}: not offered by this daemon"), path))
+        }
+    }
+}
+
+/// Returns one service.
+pub(super) fn get(control: &Control, params: &ServiceRef) -> Result<Service, RpcError> {
+    let tables = control.tables();
+    let service = find(tables, &service_key(&params.service)?)?;
+    let mut whole = head(control, tables, service, true);
+    whole.dests = service.dests.iter().rev().map(|d| dests::show(control, service, d)).collect();
+    Ok(whole)
+}
+
+/// Zeroes counters, with those of the real servers.
+pub(super) fn zero(control: &mut Control, params: &ServiceSelector) -> Result<Written, RpcError> {
+    let tables = Arc::clone(control.tables());
+    let mut zero_one = |service: &tables::Service| {
+        service.counters.zero();
+        for dest in &service.dests {
+            dest.shared.counters.zero();
+        }
+        control.rates_mut().forget(service);
+    };
+    match &params.service {
+        Some(key) => zero_one(find(&tables, &service_key(key)?)?),
+        None => tables.services().for_each(|service| zero_one(service)),
+    }
+    Ok(written(tables.generation()))
+}
+
+/// A service without its real servers.
+fn head(control: &Control, tables: &Tables, service: &tables::Service, is_first: bool) -> Service {
+    Service {
+        service: wire_key(&service.key),
+        scheduler: service.settings.scheduler.name().to_owned(),
+        scheduler_flags: Vec::new(),
+        persistent: 0,
+        netmask: Ipv4Addr::BROADCAST,
+        prefix_len: 128,
+        persistence_engine: String::new(),
+        one_packet: false,
+        synproxy: false,
+        expire_quiescent: false,
+        quic: false,
+        conn_timeout: 0,
+        proxy_protocol: String::new(),
+        hash_target: String::new(),
+        dest_check: String::new(),
+        stats: stats(service.counters.traffic()),
+        rates: control.rates().of(ObjectId::service(service.id)),
+        laddrs: if is_first { laddrs::of(tables, service) } else { Vec::new() },
+        dests: Vec::new(),
+    }
+}
+
+/// Where a listing goes on.
+#[derive(Clone, Copy, Debug, Default)]
+struct Position {
+    /// Services that have been listed whole.
+    services: usize,
+    /// Whether the next one has been begun.
+    is_begun: bool,
+    /// How many of its real servers have been listed.
+    dests: usize,
+}
+
+/// Lists a page of services.
+pub(super) fn list(
+    control: &Control,
+    listing: &mut Option<Arc<Tables>>,
+    params: &ServiceListParams,
+) -> Result<ServicePage, RpcError> {
+    let limit = page_limit(params.limit, ROWS_MAX)?;
+    let (tables, from) = match &params.cursor {
+        None => (Arc::clone(control.tables()), Position::default()),
+        Some(cursor) => resume(control, listing.take(), cursor)?,
+    };
+    let only = match &params.service {
+        None => None,
+        Some(key) => Some(find(&tables, &service_key(key)?)?),
+    };
+    let mut page = Page { left: limit, bytes: 0, services: Vec::new() };
+    let next = match only {
+        Some(service) => page.fill(control, &tables, std::iter::once(service), from),
+        None => page.fill(control, &tables, tables.services().map(Arc::as_ref), from),
+    };
+    let generation = tables.generation();
+    let next = next
+        .map(|at| format!("{generation}:{}:{}:{}", at.services, u8::from(at.is_begun), at.dests));
+    let conn_table_size = super::system::conn_table_size(control);
+    *listing = next.is_some().then(|| Arc::clone(&tables));
+    Ok(ServicePage { generation, conn_table_size, services: page.services, next })
+}
+
+/// Reads the limit of a page.
+pub(super) fn page_limit(limit: Option<u32>, max: u32) -> Result<usize, RpcError> {
+    let limit = limit.unwrap_or(max);
+    if limit == 0 || limit > max {
+        let text = format!("the limit of a page is 1 to {max}");
+        return Err(error(ErrorCode::Range, text, "limit"));
+    }
+    Ok(usize::try_from(limit).unwrap_or(usize::MAX))
+}
+
+/// Reads a cursor and finds the snapshot that it belongs to.
+fn resume(
+    control: &Control,
+    listing: Option<Arc<Tables>>,
+    cursor: &str,
+) -> Result<(Arc<Tables>, Position), RpcError> {
+    let numbers: Option<Vec<u64>> = cursor.split(':').map(|part| part.parse().ok()).collect();
+    let Some([generation, services, begun @ (0 | 1), dests]) = numbers.as_deref() else {
+        return Err(error(ErrorCode::Invalid, "not the cursor of a page", "cursor"));
+    };
+    let is_it = |tables: &Arc<Tables>| tables.generation() == *generation;
+    let tables = listing
+        .filter(is_it)
+        .or_else(|| Some(Arc::clone(control.tables())).filter(is_it))
+        .ok_or_else(|| {
+            let text = "the listing's snapshot is gone: begin again without a cursor";
+            error(ErrorCode::Conflict, text, "cursor")
+        })?;
+    let at = |number: &u64| usize::try_from(*number).unwrap_or(usize::MAX);
+    let position = Position { services: at(services), is_begun: *begun == 1, dests: at(dests) };
+    Ok((tables, position))
+}
+
+struct Page {
+    /// Rows that may still be added.
+    left: usize,
+    /// Estimated length so far.
+    bytes: usize,
+    services: Vec<Service>,
+}
+
+impl Page {
+    fn fill<'a>(
+        &mut self,
+        control: &Control,
+        tables: &Tables,
+        services: impl Iterator<Item = &'a tables::Service>,
+        from: Position,
+    ) -> Option<Position> {
+        let mut at = from;
+        for service in services.skip(from.services) {
+            let is_first = !at.is_begun;
+            let laddr_bytes = if is_first { service.laddrs.len() * LADDR_BYTES } else { 0 };
+            let room = PAGE_BYTES_MAX.saturating_sub(self.bytes);
+            let is_full = self.left == 0 || room < SERVICE_BYTES + DEST_BYTES + laddr_bytes;
+            if is_full && !self.services.is_empty() {
+                return Some(at);
+            }
+            // The rest of a service that was split is no new row.
+            self.left = self.left.saturating_sub(usize::from(is_first));
+            self.bytes += SERVICE_BYTES + laddr_bytes;
+            let mut shown = head(control, tables, service, is_first);
+            let room = PAGE_BYTES_MAX.saturating_sub(self.bytes) / DEST_BYTES;
+            let some = service.dests.iter().rev().skip(at.dests).take(self.left.min(room));
+            shown.dests.extend(some.map(|dest| dests::show(control, service, dest)));
+            self.left -= shown.dests.len();
+            self.bytes += shown.dests.len() * DEST_BYTES;
+            at.dests += shown.dests.len();
+            self.services.push(shown);
+            if at.dests < service.dests.len() {
+                return Some(Position { is_begun: true, ..at });
+            }
+            at = Position { services: at.services + 1, is_begun: false, dests: 0 };
+        }
+        None
+    }
+}
