@@ -1,3 +1,10 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The command `dpvs`.
 
-fn main() {}
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    dpvs::main()
+}

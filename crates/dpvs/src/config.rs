@@ -1,0 +1,474 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The configuration file: TOML, read strictly. What it does not know is an error that names the
+//! line.
+
+use crate::cli::{Cli, PortArgument};
+use crate::kernel;
+use dpdk::PortSpec;
+use dpvs_core::steering::{KEY_DEFAULT, KEY_LEN, WORKERS_MAX};
+use dpvs_core::tables::{Limits, Timeouts};
+use serde::{Deserialize, Deserializer, de};
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+/// Where the configuration is, unless told otherwise.
+pub(crate) const PATH_DEFAULT: &str = "/etc/dpvs/dpvs.toml";
+
+/// Longest name of a port, as of a Linux interface.
+const PORT_NAME_LEN_MAX: usize = 15;
+
+/// Everything that can be configured.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Config {
+    pub(crate) control: ControlSection,
+    pub(crate) dataplane: DataplaneSection,
+    #[serde(rename = "port")]
+    pub(crate) ports: Vec<PortSection>,
+    pub(crate) icmp: IcmpSection,
+    pub(crate) timeouts: TimeoutSection,
+    pub(crate) local_ports: LocalPorts,
+    pub(crate) identifiers: Identifiers,
+    pub(crate) log: LogSection,
+}
+
+/// The control socket.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ControlSection {
+    /// Its path.
+    pub(crate) socket: Option<PathBuf>,
+    /// The group whose members may write.
+    pub(crate) admin_group: Option<String>,
+    /// The group whose members may read.
+    pub(crate) reader_group: Option<String>,
+}
+
+/// Workers and memory. What is not given is computed from what the machine has.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct DataplaneSection {
+    #[serde(deserialize_with = "workers")]
+    pub(crate) workers: usize,
+    /// Processors for the workers; those of the process by default.
+    pub(crate) cpus: Vec<u32>,
+    /// Connections in each worker's table.
+    #[serde(deserialize_with = "connections")]
+    pub(crate) connections: Option<usize>,
+    /// Packet buffers in all.
+    #[serde(deserialize_with = "buffers")]
+    pub(crate) buffers: Option<u32>,
+    /// Memory for buffers and rings.
+    pub(crate) memory_mb: Option<u32>,
+    pub(crate) hugepages: HugepagesWord,
+    /// The key that spreads frames over queues.
+    #[serde(deserialize_with = "rss_key")]
+    pub(crate) rss_key: [u8; KEY_LEN],
+    /// The longest sleep of a worker that has nothing to do; 0 is never.
+    #[serde(deserialize_with = "idle_sleep")]
+    pub(crate) idle_sleep_us: u32,
+}
+
+impl Default for DataplaneSection {
+    fn default() -> Self {
+        DataplaneSection {
+            workers: 1,
+            cpus: Vec::new(),
+            connections: None,
+            buffers: None,
+            memory_mb: None,
+            hugepages: HugepagesWord::Auto,
+            rss_key: KEY_DEFAULT,
+            idle_sleep_us: 1000,
+        }
+    }
+}
+
+/// Whether hugepages are used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum HugepagesWord {
+    /// If there are enough.
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+/// A port.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PortSection {
+    #[serde(deserialize_with = "port_name")]
+    pub(crate) name: String,
+    #[serde(deserialize_with = "device")]
+    pub(crate) device: PortSpec,
+    /// Longest IP packet in bytes; the device's by default.
+    #[serde(default, deserialize_with = "mtu")]
+    pub(crate) mtu: Option<u16>,
+    /// Whether frames for other stations are received.
+    #[serde(default = "yes")]
+    pub(crate) promiscuous: bool,
+    /// Whether it has a kernel interface, `NAME.kni`.
+    #[serde(default)]
+    pub(crate) kernel: bool,
+    /// Receive descriptors of a queue; 0 for the device's default.
+    #[serde(default)]
+    pub(crate) rx_desc: u16,
+    /// Transmit descriptors of a queue; 0 for the device's default.
+    #[serde(default)]
+    pub(crate) tx_desc: u16,
+}
+
+/// Limits of ICMP, per second and worker; 0 is none.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct IcmpSection {
+    pub(crate) relayed_per_s: u32,
+    pub(crate) made_per_s: u32,
+    pub(crate) echo_per_s: u32,
+    pub(crate) source_quench: SourceQuench,
+}
+
+impl Default for IcmpSection {
+    fn default() -> Self {
+        let limits = Limits::default();
+        IcmpSection {
+            relayed_per_s: limits.icmp_relayed_per_s,
+            made_per_s: limits.icmp_made_per_s,
+            echo_per_s: limits.icmp_echo_per_s,
+            source_quench: SourceQuench::Relay,
+        }
+    }
+}
+
+/// What becomes of ICMP source quench.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum SourceQuench {
+    Relay,
+    Drop,
+}
+
+/// Timeouts of idle connections in seconds.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct TimeoutSection {
+    #[serde(deserialize_with = "timeout")]
+    pub(crate) tcp: u32,
+    #[serde(deserialize_with = "timeout")]
+    pub(crate) tcp_fin: u32,
+    #[serde(deserialize_with = "timeout")]
+    pub(crate) udp: u32,
+    #[serde(deserialize_with = "icmp_timeout")]
+    pub(crate) icmp: u32,
+}
+
+impl Default for TimeoutSection {
+    fn default() -> Self {
+        let timeouts = Timeouts::default();
+        TimeoutSection {
+            tcp: timeouts.tcp_ms / 1000,
+            tcp_fin: timeouts.tcp_fin_ms / 1000,
+            udp: timeouts.udp_ms / 1000,
+            icmp: timeouts.icmp_ms / 1000,
+        }
+    }
+}
+
+/// A range of 16-bit numbers, as written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Range {
+    first: Option<u16>,
+    last: Option<u16>,
+}
+
+/// Local ports of full NAT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Range")]
+pub(crate) struct LocalPorts(pub(crate) u16, pub(crate) u16);
+
+/// Identifiers of forwarded ICMP queries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Range")]
+pub(crate) struct Identifiers(pub(crate) u16, pub(crate) u16);
+
+impl Default for LocalPorts {
+    fn default() -> Self {
+        let limits = Limits::default();
+        LocalPorts(limits.local_port_min, limits.local_port_max)
+    }
+}
+
+impl Default for Identifiers {
+    fn default() -> Self {
+        let limits = Limits::default();
+        Identifiers(limits.identifier_min, limits.identifier_max)
+    }
+}
+
+impl TryFrom<Range> for LocalPorts {
+    type Error = String;
+
+    fn try_from(range: Range) -> Result<Self, String> {
+        let LocalPorts(first, last) = LocalPorts::default();
+        let (first, last) = (range.first.unwrap_or(first), range.last.unwrap_or(last));
+        if first == 0 || last < first {
+            return Err(format!("local_ports: {first} to {last} is not a range of ports"));
+        }
+        Ok(LocalPorts(first, last))
+    }
+}
+
+impl TryFrom<Range> for Identifiers {
+    type Error = String;
+
+    fn try_from(range: Range) -> Result<Self, String> {
+        let Identifiers(first, last) = Identifiers::default();
+        let (first, last) = (range.first.unwrap_or(first), range.last.unwrap_or(last));
+        if last < first {
+            return Err(format!("identifiers: {first} to {last} is not a range"));
+        }
+        Ok(Identifiers(first, last))
+    }
+}
+
+/// What is logged.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct LogSection {
+    pub(crate) level: LogWord,
+}
+
+/// The least severe message that is logged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogWord {
+    Error,
+    Warn,
+    #[default]
+    Info,
+    Debug,
+    Trace,
+}
+
+/// Why there is no configuration; one sentence each.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    #[error("cannot read the configuration {path}: {source}", path = .path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("{path}:{line}: {message}", path = .path.display())]
+    Parse { path: PathBuf, line: usize, message: String },
+    #[error("port {name} is configured twice")]
+    DuplicateName { name: String },
+    #[error("port {name}: another port uses {device} already")]
+    DuplicateDevice { name: String, device: PortSpec },
+    #[error(
+        "port {name}: with a kernel interface, a port's name has at most {max} characters",
+        max = kernel::PORT_NAME_LEN_MAX
+    )]
+    NameTooLong { name: String },
+}
+
+impl Config {
+    /// Reads the configuration that the command line names, and applies what else it says.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or holds what it must not.
+    pub(crate) fn load(cli: &Cli) -> Result<Self, ConfigError> {
+        let (path, is_required) = match &cli.config {
+            Some(path) => (path.as_path(), true),
+            None => (Path::new(PATH_DEFAULT), false),
+        };
+        let mut config = match std::fs::read_to_string(path) {
+            Ok(text) => Config::parse(&text, path)?,
+            Err(error) if !is_required && error.kind() == std::io::ErrorKind::NotFound => {
+                Config::default()
+            }
+            Err(source) => return Err(ConfigError::Read { path: path.to_owned(), source }),
+        };
+        config.apply(cli);
+        config.check()?;
+        Ok(config)
+    }
+
+    fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        toml::from_str(text).map_err(|error| {
+            let at = error.span().map_or(0, |span| span.start);
+            let line = 1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count();
+            let message = error.message().replace('\n', ", ");
+            ConfigError::Parse { path: path.to_owned(), line, message }
+        })
+    }
+
+    /// What the command line says wins over the file.
+    fn apply(&mut self, cli: &Cli) {
+        if let Some(workers) = cli.workers {
+            self.dataplane.workers = usize::from(workers);
+        }
+        if let Some(socket) = &cli.socket {
+            self.control.socket = Some(socket.clone());
+        }
+        for PortArgument { name, device } in &cli.ports {
+            match self.ports.iter_mut().find(|port| port.name == *name) {
+                Some(port) => port.device = device.clone(),
+                None => self.ports.push(PortSection::new(name.clone(), device.clone())),
+            }
+        }
+    }
+
+    /// Refuses what contradicts itself.
+    fn check(&self) -> Result<(), ConfigError> {
+        let (mut names, mut devices) = (HashSet::new(), HashSet::new());
+        for port in &self.ports {
+            let name = || port.name.clone();
+            if !names.insert(&port.name) {
+                return Err(ConfigError::DuplicateName { name: name() });
+            }
+            if !devices.insert(&port.device) {
+                let device = port.device.clone();
+                return Err(ConfigError::DuplicateDevice { name: name(), device });
+            }
+            if port.kernel && port.name.len() > kernel::PORT_NAME_LEN_MAX {
+                return Err(ConfigError::NameTooLong { name: name() });
+            }
+        }
+        Ok(())
+    }
+
+    /// The limits as the tables have them.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            local_port_min: self.local_ports.0,
+            local_port_max: self.local_ports.1,
+            identifier_min: self.identifiers.0,
+            identifier_max: self.identifiers.1,
+            icmp_relayed_per_s: self.icmp.relayed_per_s,
+            icmp_made_per_s: self.icmp.made_per_s,
+            icmp_echo_per_s: self.icmp.echo_per_s,
+            icmp_relay_source_quench: self.icmp.source_quench == SourceQuench::Relay,
+        }
+    }
+
+    /// The timeouts as the tables have them.
+    pub(crate) fn timeouts(&self) -> Timeouts {
+        let ms = |seconds: u32| seconds.saturating_mul(1000);
+        Timeouts {
+            tcp_ms: ms(self.timeouts.tcp),
+            tcp_fin_ms: ms(self.timeouts.tcp_fin),
+            udp_ms: ms(self.timeouts.udp),
+            icmp_ms: ms(self.timeouts.icmp),
+        }
+    }
+
+    /// The sections in which `new` differs and that only a restart applies.
+    pub(crate) fn needs_restart(&self, new: &Config) -> Vec<&'static str> {
+        let sections = [
+            ("control", self.control != new.control),
+            ("dataplane", self.dataplane != new.dataplane),
+            ("port", self.ports != new.ports),
+        ];
+        sections.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
+    }
+}
+
+impl PortSection {
+    /// A port with everything by default.
+    pub(crate) fn new(name: String, device: PortSpec) -> Self {
+        PortSection {
+            name,
+            device,
+            mtu: None,
+            promiscuous: true,
+            kernel: false,
+            rx_desc: 0,
+            tx_desc: 0,
+        }
+    }
+}
+
+/// Says whether a port may have this name.
+pub(crate) fn is_port_name(name: &str) -> bool {
+    let is_good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    (1..=PORT_NAME_LEN_MAX).contains(&name.len())
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name.chars().all(is_good)
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn port_name<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    let name = String::deserialize(from)?;
+    if is_port_name(&name) {
+        return Ok(name);
+    }
+    Err(de::Error::custom(format!(
+        "`{name}` is not a port name: 1 to {PORT_NAME_LEN_MAX} letters, digits, `.`, `_` or `-`"
+    )))
+}
+
+fn device<'de, D: Deserializer<'de>>(from: D) -> Result<PortSpec, D::Error> {
+    String::deserialize(from)?.parse().map_err(de::Error::custom)
+}
+
+fn between<'de, D, T>(from: D, what: &str, min: T, max: T) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + PartialOrd + std::fmt::Display,
+{
+    let value = T::deserialize(from)?;
+    if value >= min && value <= max {
+        return Ok(value);
+    }
+    Err(de::Error::custom(format!("{what} must be {min} to {max}, not {value}")))
+}
+
+fn workers<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
+    between(from, "workers", 1, WORKERS_MAX)
+}
+
+fn connections<'de, D: Deserializer<'de>>(from: D) -> Result<Option<usize>, D::Error> {
+    between(from, "connections", 1024, 1 << 28).map(Some)
+}
+
+fn buffers<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
+    between(from, "buffers", 1024, 1 << 24).map(Some)
+}
+
+fn idle_sleep<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    between(from, "idle_sleep_us", 0, 100_000)
+}
+
+fn mtu<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u16>, D::Error> {
+    between(from, "mtu", 576, 9600).map(Some)
+}
+
+fn timeout<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    between(from, "a timeout", 1, Timeouts::SECONDS_MAX)
+}
+
+fn icmp_timeout<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    between(from, "the timeout of ICMP", Timeouts::ICMP_SECONDS_MIN, Timeouts::SECONDS_MAX)
+}
+
+fn rss_key<'de, D: Deserializer<'de>>(from: D) -> Result<[u8; KEY_LEN], D::Error> {
+    let text = String::deserialize(from)?;
+    let digits: Vec<u32> =
+        text.chars().filter(|c| *c != ':').map_while(|c| c.to_digit(16)).collect();
+    let key: Vec<u8> = digits
+        .chunks_exact(2)
+        .filter_map(|pair| u8::try_from(pair.iter().fold(0, |byte, digit| byte << 4 | digit)).ok())
+        .collect();
+    let is_hex = text.chars().all(|c| c == ':' || c.is_ascii_hexdigit());
+    let key: Result<[u8; KEY_LEN], _> = key.try_into();
+    key.ok()
+        .filter(|_| is_hex && digits.len() == 2 * KEY_LEN)
+        .ok_or_else(|| de::Error::custom(format!("rss_key must be {KEY_LEN} bytes in hexadecimal")))
+}
+
+#[cfg(test)]
+#[path = "config_tests.rs"]
+mod tests;

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Tests of the configuration file.
+
+use super::*;
+use clap::Parser as _;
+
+fn parse(text: &str) -> Result<Config, String> {
+    Config::parse(text, Path::new("f")).map_err(|error| error.to_string())
+}
+
+fn load(text: &str, arguments: &[&str]) -> Result<Config, String> {
+    let mut config = parse(text)?;
+    config.apply(&Cli::try_parse_from([&["dpvs"], arguments].concat()).unwrap());
+    config.check().map_err(|error| error.to_string())?;
+    Ok(config)
+}
+
+#[test]
+fn nothing_is_the_default() {
+    let config = parse("").unwrap();
+    assert_eq!(config, Config::default());
+    assert_eq!(config.limits(), Limits::default());
+    assert_eq!(config.timeouts(), Timeouts::default());
+    assert_eq!(config.dataplane.workers, 1);
+}
+
+#[test]
+fn everything_can_be_said() {
+    let text = r#"
+        [control]
+        socket = "/run/x.sock"
+        admin_group = "adm"
+        reader_group = "users"
+        [dataplane]
+        workers = 2
+        cpus = [2, 3]
+        connections = 100000
+        buffers = 8191
+        memory_mb = 256
+        hugepages = "never"
+        rss_key = "6d5a6d5a6d5a6d5a6d5a6d5a6d5a6d5a6d5a6d5a6d5a6d5a6d5a6d5a6d5a6d5a6d5a6d5a6d5a6d5a"
+        idle_sleep_us = 0
+        [[port]]
+        name = "dpdk0"
+        device = "af_packet:eth0"
+        mtu = 1500
+        promiscuous = false
+        kernel = true
+        rx_desc = 512
+        tx_desc = 512
+        [icmp]
+        relayed_per_s = 1
+        made_per_s = 2
+        echo_per_s = 3
+        source_quench = "drop"
+        [timeouts]
+        tcp = 4
+        tcp_fin = 5
+        udp = 6
+        icmp = 60
+        [local_ports]
+        first = 5000
+        last = 60000
+        [identifiers]
+        last = 1000
+        [log]
+        level = "debug"
+    "#;
+    let config = parse(text).unwrap();
+    let limits = config.limits();
+    assert_eq!((limits.local_port_min, limits.local_port_max), (5000, 60000));
+    assert_eq!((limits.identifier_min, limits.identifier_max), (0, 1000));
+    assert_eq!((limits.icmp_relayed_per_s, limits.icmp_echo_per_s), (1, 3));
+    assert!(!limits.icmp_relay_source_quench);
+    assert_eq!(config.timeouts().tcp_fin_ms, 5000);
+    assert_eq!(config.dataplane.rss_key[..2], [0x6d, 0x5a]);
+    assert_eq!(config.ports[0].device.to_string(), "af_packet:eth0");
+}
+
+#[test]
+fn errors_are_one_line_that_names_the_line() {
+    for (text, expected) in [
+        ("\n[dataplane]\nworker = 2\n", "f:3: unknown field `worker`"),
+        ("[ports]\n", "f:1: unknown field `ports`"),
+        ("[dataplane]\n\nworkers = 65\n", "f:3: workers must be 1 to 64, not 65"),
+        ("[dataplane]\nworkers = \"a\"\n", "f:2: invalid type"),
+        ("[dataplane]\nrss_key = \"6d5\"\n", "f:2: rss_key must be 40 bytes in hexadecimal"),
+        ("[[port]]\nname = \"a\"\n\ndevice = \"eth0\"\n", "f:4: `eth0` is not a device"),
+        ("[[port]]\ndevice = \"tap:x\"\nname = \"a b\"\n", "f:3: `a b` is not a port name"),
+        ("[[port]]\nname = \"a\"\n", "f:1: missing field `device`"),
+        ("[icmp]\nsource_quench = \"keep\"\n", "f:2: unknown variant `keep`"),
+        ("[timeouts]\nicmp = 30\n", "f:2: the timeout of ICMP must be 60 to 2678400, not 30"),
+        ("\n[local_ports]\nfirst = 9\nlast = 8\n", "local_ports: 9 to 8 is not a range of ports"),
+        ("[log]\nlevel = 3\n", "f:2: "),
+        ("[log\n", "f:1: "),
+    ] {
+        let error = parse(text).unwrap_err();
+        assert!(error.contains(expected), "{text:?}: {error}");
+        assert!(!error.contains('\n'), "{error}");
+    }
+}
+
+#[test]
+fn the_command_line_wins() {
+    let file =
+        "[dataplane]\nworkers = 4\n[[port]]\nname = \"a\"\ndevice = \"tap:x\"\nkernel = true";
+    let config = load(file, &["--workers", "2", "--port", "a=tap:y", "--port", "b=tap:z"]).unwrap();
+    assert_eq!(config.dataplane.workers, 2);
+    assert_eq!(config.ports[0].device.to_string(), "tap:y");
+    assert!(config.ports[0].kernel);
+    assert_eq!(config.ports[1].name, "b");
+}
+
+#[test]
+fn ports_do_not_share_names_or_devices() {
+    let twice = load("", &["--port", "a=tap:x", "--port", "b=tap:x"]).unwrap_err();
+    assert_eq!(twice, "port b: another port uses tap:x already");
+    let port = |name: &str, device: &str| {
+        format!("[[port]]\nname = \"{name}\"\ndevice = \"{device}\"\nkernel = true\n")
+    };
+    let same = load(&(port("a", "tap:x") + &port("a", "tap:y")), &[]).unwrap_err();
+    assert_eq!(same, "port a is configured twice");
+    assert!(load(&port("twelve-chars", "tap:x"), &[]).unwrap_err().contains("11 characters"));
+}
+
+#[test]
+fn a_reload_names_what_needs_a_restart() {
+    let old = load("", &["--port", "a=tap:x"]).unwrap();
+    let new = load("[icmp]\necho_per_s = 1", &["--port", "a=tap:x"]).unwrap();
+    assert!(old.needs_restart(&new).is_empty());
+    let new = load("", &["--port", "a=tap:y", "--workers", "2"]).unwrap();
+    assert_eq!(old.needs_restart(&new), ["dataplane", "port"]);
+}

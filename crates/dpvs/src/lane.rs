@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A worker with its queues and rings: carries out what the core decides about frames.
+//!
+//! Everything here is owned by the worker's thread. Nothing allocates, locks, logs or makes a system
+//! call, except the drivers that do.
+
+use crate::handoff::{Handed, Rings, Way};
+use crate::outlet::Outlet;
+use crate::port_frame::PortFrame;
+use arrayvec::ArrayVec;
+use dpdk::{Mbuf, Pool, RxQueue, free_bulk};
+use dpvs_core::counters::WorkerCounters;
+use dpvs_core::waiting::Waiting;
+use dpvs_core::worker::MadeFrame;
+use dpvs_core::{BURST, DropReason, Millis, PortId, Verdict, Worker, WorkerId};
+use std::sync::Arc;
+
+/// A receive queue of a port.
+#[derive(Debug)]
+pub(crate) struct Inlet {
+    /// The port, as the tables count.
+    pub(crate) port: PortId,
+    /// The queue.
+    pub(crate) queue: RxQueue,
+}
+
+/// A worker's ways out.
+#[derive(Debug)]
+pub(crate) struct Ways {
+    /// By port.
+    ports: Vec<Outlet>,
+    /// By port: the kernel interface behind it.
+    kernel: Vec<Outlet>,
+    rings: Rings,
+    counters: Arc<WorkerCounters>,
+    /// Frames to be freed together.
+    freed: ArrayVec<Mbuf, BURST>,
+}
+
+/// A worker and everything it works with.
+#[derive(Debug)]
+pub(crate) struct Lane {
+    worker: Worker,
+    inlets: Vec<Inlet>,
+    /// What comes from kernel interfaces; only the first worker has any.
+    kernel_inlets: Vec<Inlet>,
+    ways: Ways,
+    waiting: Waiting<PortFrame>,
+    pool: Pool,
+    received: ArrayVec<Mbuf, BURST>,
+    frames: ArrayVec<PortFrame, BURST>,
+    connections: usize,
+}
+
+impl Ways {
+    /// Puts a worker's ways out together.
+    pub(crate) fn new(
+        ports: Vec<Outlet>,
+        kernel: Vec<Outlet>,
+        rings: Rings,
+        counters: Arc<WorkerCounters>,
+    ) -> Self {
+        Ways { ports, kernel, rings, counters, freed: ArrayVec::new() }
+    }
+
+    /// Carries out a verdict. [`Verdict::Wait`] is for the caller, who has the queue; here it ends
+    /// the frame.
+    #[inline]
+    fn carry_out(&mut self, frame: PortFrame, verdict: Verdict) {
+        match verdict {
+            Verdict::Transmit(port) => self.send(Way::Port(port), frame.into_mbuf()),
+            Verdict::Kernel(port) => self.send(Way::Kernel(port), frame.into_mbuf()),
+            Verdict::Redirect(worker) => {
+                if let Err(handed) = self.rings.push(worker, Handed::Frame(frame)) {
+                    self.refuse(handed, DropReason::SteerFull);
+                }
+            }
+            Verdict::Wait(_) | Verdict::Consumed | Verdict::Drop(_) => self.free(frame.into_mbuf()),
+        }
+    }
+
+    /// Sends a finished frame, by a queue of this worker or through another one.
+    #[inline]
+    fn send(&mut self, way: Way, frame: Mbuf) {
+        let outlet = match way {
+            Way::Port(port) => self.ports.get_mut(port.index()),
+            Way::Kernel(port) => self.kernel.get_mut(port.index()),
+        };
+        match outlet {
+            Some(Outlet::Own(queue)) => queue.push(frame, &self.counters),
+            Some(Outlet::Via(worker)) => {
+                if let Err(handed) = self.rings.push(*worker, Handed::Send(way, frame)) {
+                    self.refuse(handed, DropReason::TransmitFull);
+                }
+            }
+            Some(Outlet::None) | None => {
+                self.counters.count_drop(DropReason::NoKernelInterface);
+                self.free(frame);
+            }
+        }
+    }
+
+    #[cold]
+    fn refuse(&mut self, handed: Handed, reason: DropReason) {
+        self.counters.count_drop(reason);
+        match handed {
+            Handed::Frame(frame) => self.free(frame.into_mbuf()),
+            Handed::Send(_, frame) => self.free(frame),
+            Handed::Learned(_) => {}
+        }
+    }
+
+    #[inline]
+    fn free(&mut self, frame: Mbuf) {
+        if self.freed.is_full() {
+            free_bulk(&mut self.freed);
+        }
+        self.freed.push(frame);
+    }
+
+    /// Sends and frees what has gathered.
+    fn flush(&mut self) {
+        for outlet in self.ports.iter_mut().chain(&mut self.kernel) {
+            if let Outlet::Own(queue) = outlet {
+                queue.flush(&self.counters);
+            }
+        }
+        free_bulk(&mut self.freed);
+    }
+}
+
+impl Lane {
+    /// Puts a worker and what it works with together. `pool` is for the frames it makes itself.
+    pub(crate) fn new(
+        worker: Worker,
+        (inlets, kernel_inlets): (Vec<Inlet>, Vec<Inlet>),
+        ways: Ways,
+        pool: Pool,
+    ) -> Self {
+        Lane {
+            worker,
+            inlets,
+            kernel_inlets,
+            ways,
+            waiting: Waiting::new(),
+            pool,
+            received: ArrayVec::new(),
+            frames: ArrayVec::new(),
+            connections: 0,
+        }
+    }
+
+    /// Does one round: a burst from each port and ring, what waits, what was made and learned.
+    /// Returns whether there was any frame.
+    pub(crate) fn round(&mut self, now: Millis) -> bool {
+        let mut is_busy = false;
+        for index in 0..self.inlets.len() {
+            is_busy |= self.receive(now, index);
+        }
+        for index in 0..self.ways.rings.incoming() {
+            is_busy |= self.take_handed(now, index);
+        }
+        for index in 0..self.kernel_inlets.len() {
+            is_busy |= self.from_kernel(index);
+        }
+        let ways = &mut self.ways;
+        self.waiting.poll(&mut self.worker, now, |frame, verdict| {
+            is_busy = true;
+            ways.carry_out(frame, verdict);
+        });
+        for made in self.worker.take_made() {
+            is_busy = true;
+            send_made(ways, &self.pool, &made);
+        }
+        for update in self.worker.take_learned() {
+            ways.rings.tell_all(update);
+        }
+        ways.flush();
+        is_busy
+    }
+
+    /// Does a piece of what the control thread asks for. Returns whether to go on, and whether
+    /// something was done that has a next piece.
+    pub(crate) fn poll_control(&mut self, now: Millis) -> (bool, bool) {
+        let goes_on = self.worker.poll_control(now);
+        let connections = self.worker.connections().len();
+        let has_changed = connections != self.connections;
+        self.connections = connections;
+        (goes_on, has_changed)
+    }
+
+    /// Takes a burst from a port and carries out what is decided about it.
+    fn receive(&mut self, now: Millis, index: usize) -> bool {
+        let Some(inlet) = self.inlets.get_mut(index) else { return false };
+        if inlet.queue.burst(&mut self.received) == 0 {
+            return false;
+        }
+        let port = inlet.port;
+        for mbuf in self.received.drain(..) {
+            match PortFrame::received(mbuf, port) {
+                Some(frame) => self.frames.push(frame),
+                None => self.ways.counters.count_drop(DropReason::MultiSegment),
+            }
+        }
+        let mut verdicts = [Verdict::Consumed; BURST];
+        self.worker.process(now, &mut self.frames, &mut verdicts);
+        self.carry_out_burst(&verdicts);
+        true
+    }
+
+    /// Takes at most a burst from a ring.
+    fn take_handed(&mut self, now: Millis, index: usize) -> bool {
+        let mut sent: ArrayVec<(Way, Mbuf), BURST> = ArrayVec::new();
+        let mut is_busy = false;
+        for handed in self.ways.rings.take(index, BURST) {
+            is_busy = true;
+            match handed {
+                Handed::Frame(frame) => self.frames.push(frame),
+                Handed::Send(way, frame) => sent.push((way, frame)),
+                Handed::Learned(update) => self.worker.learn(now, update),
+            }
+        }
+        if !is_busy {
+            return false;
+        }
+        for (way, frame) in sent {
+            self.ways.send(way, frame);
+        }
+        if !self.frames.is_empty() {
+            let mut verdicts = [Verdict::Consumed; BURST];
+            self.worker.process_handed(now, &mut self.frames, &mut verdicts);
+            self.carry_out_burst(&verdicts);
+        }
+        true
+    }
+
+    /// Sends what the kernel wants to send, as it is.
+    fn from_kernel(&mut self, index: usize) -> bool {
+        let Some(inlet) = self.kernel_inlets.get_mut(index) else { return false };
+        if inlet.queue.burst(&mut self.received) == 0 {
+            return false;
+        }
+        for mbuf in self.received.drain(..) {
+            self.ways.send(Way::Port(inlet.port), mbuf);
+        }
+        true
+    }
+
+    #[inline]
+    fn carry_out_burst(&mut self, verdicts: &[Verdict; BURST]) {
+        for (frame, verdict) in self.frames.drain(..).zip(verdicts) {
+            match *verdict {
+                Verdict::Wait(hop) => {
+                    if let Some(frame) = self.waiting.push(&self.worker, frame, hop) {
+                        self.ways.free(frame.into_mbuf());
+                    }
+                }
+                verdict => self.ways.carry_out(frame, verdict),
+            }
+        }
+    }
+}
+
+/// Sends a frame that the core made out of nothing. Without a buffer it is lost, and asked for
+/// again.
+fn send_made(ways: &mut Ways, pool: &Pool, made: &MadeFrame) {
+    match Mbuf::from_bytes(pool, made.bytes()) {
+        Ok(frame) => ways.send(Way::Port(made.port), frame),
+        Err(_) => ways.counters.count_drop(DropReason::TransmitFull),
+    }
+}
+
+/// Which worker sends by a port for a worker without a queue of its own there.
+pub(crate) fn sender_for(worker: usize, tx_queues: usize) -> WorkerId {
+    WorkerId(u8::try_from(worker % tx_queues.max(1)).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_without_a_queue_are_shared_among_those_with_one() {
+        let senders: Vec<u8> = (2..6).map(|worker| sender_for(worker, 2).0).collect();
+        assert_eq!(senders, [0, 1, 0, 1]);
+        assert_eq!(sender_for(3, 0), WorkerId(0));
+    }
+}
