@@ -37,6 +37,10 @@ const WAITING: u32 = 256 + 128;
 /// What DPDK keeps beside the bytes of each buffer.
 const BUFFER_OVERHEAD: u64 = 256;
 
+/// Smallest page of the machine. A pool in such pages first asks for whole pages for each buffer;
+/// it uses less, but what it was given is gone for queues and ports that come after it.
+const PAGE_BYTES: u64 = 4096;
+
 /// Memory for descriptor rings and DPDK itself.
 const MEMORY_BASE_MB: u64 = 64;
 
@@ -124,6 +128,7 @@ fn buffers(config: &Config) -> u32 {
 
 fn memory_mb(buffers: u32, frame_len_max: u16) -> u32 {
     let each = u64::from(frame_len_max) + u64::from(HEADROOM) + BUFFER_OVERHEAD;
+    let each = each.next_multiple_of(PAGE_BYTES);
     let mb = (u64::from(buffers) * each).div_ceil(1 << 20);
     u32::try_from(MEMORY_BASE_MB + mb + mb / 8).unwrap_or(u32::MAX)
 }
@@ -185,6 +190,12 @@ mod tests {
         assert!(small.memory_mb < 128, "{small:?}");
         let large = Sizes::compute(&config(&["tap:x", "tap:y"], 8), 1 << 30);
         assert!(large.buffers > 8 * small.buffers, "{large:?}");
+    }
+
+    #[test]
+    fn whole_pages_for_every_buffer_leave_room_for_the_queues() {
+        // 20736 buffers of 4480 bytes took all of 164 MiB, and the second port had none left.
+        assert_eq!(memory_mb(20_736, 4096), 64 + 162 + 20);
     }
 
     #[test]
