@@ -417,7 +417,7 @@ fn device<'de, D: Deserializer<'de>>(from: D) -> Result<PortSpec, D::Error> {
 fn between<'de, D, T>(from: D, what: &str, min: T, max: T) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
-    T: Deserialize<'de> + PartialOrd + std::fmt::Display,
+    T: Deserialize<'de> + Copy + PartialOrd + std::fmt::Display,
 {
     let value = T::deserialize(from)?;
     if value >= min && value <= max {

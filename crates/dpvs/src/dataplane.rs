@@ -5,8 +5,8 @@ use crate::config::{Config, HugepagesWord, PortSection};
 use crate::control::{Control, LinkHandle, WorkerHandle};
 use crate::handoff::{self, Rings};
 use crate::kernel::{self, KernelInterface};
-use crate::lane::{Inlet, Ways, sender_for};
-use crate::outlet::{Outlet, OwnQueue};
+use crate::lane::{Inlet, Inlets, Ways, sender_for};
+use crate::outlet::{Outlet, Outlets, OwnQueue};
 use crate::ports::{self, OpenPort};
 use crate::sizes::{self, Sizes};
 use crate::worker_loop::{self, Start};
@@ -204,7 +204,7 @@ impl Devices {
     }
 
     /// The ways in and out of a worker. Each queue is given once.
-    fn take(&mut self, worker: WorkerId) -> ((Vec<Inlet>, Vec<Inlet>), (Vec<Outlet>, Vec<Outlet>)) {
+    fn take(&mut self, worker: WorkerId) -> (Inlets, Outlets) {
         let at = worker.index();
         let ids = (0..=u16::MAX).map(PortId);
         let inlets = self.rx.iter_mut().zip(ids.clone()).filter_map(|(queues, port)| {
@@ -218,21 +218,22 @@ impl Devices {
             queue.map_or(via, |queue| Outlet::Own(OwnQueue::new(queue)))
         });
         let outlets = outlets.collect();
-        let (mut kernel_inlets, mut kernel_outlets) = (Vec::new(), Vec::new());
+        let mut inlets = Inlets { ports: inlets, kernel: Vec::new() };
+        let mut outlets = Outlets { ports: outlets, kernel: Vec::new() };
         for ((slot, port), has_kernel) in
             self.kernel.iter_mut().zip(ids).zip(self.links.iter().map(|link| link.kernel.is_some()))
         {
             // The first worker comes first, and takes them all.
-            kernel_outlets.push(match slot.take() {
+            outlets.kernel.push(match slot.take() {
                 Some((rx, tx)) => {
-                    kernel_inlets.push(Inlet { port, queue: rx });
+                    inlets.kernel.push(Inlet { port, queue: rx });
                     Outlet::Own(OwnQueue::new(tx))
                 }
                 None if has_kernel => Outlet::Via(WorkerId(0)),
                 None => Outlet::None,
             });
         }
-        ((inlets, kernel_inlets), (outlets, kernel_outlets))
+        (inlets, outlets)
     }
 }
 
@@ -249,7 +250,7 @@ fn worker(
     let (events, event_in) = rtrb::RingBuffer::new(CONTROL_RING_LEN);
     let counters = Arc::new(WorkerCounters::default());
     let busy_permille = Arc::new(AtomicU32::new(0));
-    let (inlets, (ports, kernel)) = devices.take(id);
+    let (inlets, outlets) = devices.take(id);
     let start = Start {
         id,
         cpu,
@@ -260,7 +261,7 @@ fn worker(
         counters: Arc::clone(&counters),
         busy_permille: Arc::clone(&busy_permille),
         inlets,
-        ways: Ways::new(ports, kernel, rings, Arc::clone(&counters)),
+        ways: Ways::new(outlets, rings, Arc::clone(&counters)),
         pool: devices.pool.clone(),
         origin,
         idle_sleep_us: config.dataplane.idle_sleep_us,

@@ -93,7 +93,7 @@ mod tests {
         assert_eq!(pauses[..255], vec![None; 255]);
         assert_eq!(pauses[255], Some(Duration::from_micros(16)));
         assert_eq!(pauses[255 + 64], Some(Duration::from_micros(32)));
-        assert_eq!(pauses[1999], Some(Duration::from_micros(1000)));
+        assert_eq!(pauses[1999], Some(Duration::from_millis(1)));
         assert_eq!(idle.pause(true), None);
         assert_eq!(idle.pause(false), None);
     }
@@ -111,9 +111,9 @@ mod tests {
         let mut meter = BusyMeter::new(Arc::clone(&permille), start);
         meter.note(start + Duration::from_millis(250), true);
         assert_eq!(permille.load(Ordering::Relaxed), 7);
-        meter.note(start + Duration::from_millis(1000), false);
+        meter.note(start + Duration::from_secs(1), false);
         assert_eq!(permille.load(Ordering::Relaxed), 250);
-        meter.note(start + Duration::from_millis(2000), false);
+        meter.note(start + Duration::from_secs(2), false);
         assert_eq!(permille.load(Ordering::Relaxed), 0);
     }
 }

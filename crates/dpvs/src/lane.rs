@@ -5,7 +5,7 @@
 //! call, except the drivers that do.
 
 use crate::handoff::{Handed, Rings, Way};
-use crate::outlet::Outlet;
+use crate::outlet::{Outlet, Outlets};
 use crate::port_frame::PortFrame;
 use arrayvec::ArrayVec;
 use dpdk::{Mbuf, Pool, RxQueue, free_bulk};
@@ -24,13 +24,19 @@ pub(crate) struct Inlet {
     pub(crate) queue: RxQueue,
 }
 
+/// Where frames come in to a worker.
+#[derive(Debug, Default)]
+pub(crate) struct Inlets {
+    /// Ports.
+    pub(crate) ports: Vec<Inlet>,
+    /// Kernel interfaces; only the first worker has any.
+    pub(crate) kernel: Vec<Inlet>,
+}
+
 /// A worker's ways out.
 #[derive(Debug)]
 pub(crate) struct Ways {
-    /// By port.
-    ports: Vec<Outlet>,
-    /// By port: the kernel interface behind it.
-    kernel: Vec<Outlet>,
+    outlets: Outlets,
     rings: Rings,
     counters: Arc<WorkerCounters>,
     /// Frames to be freed together.
@@ -41,9 +47,7 @@ pub(crate) struct Ways {
 #[derive(Debug)]
 pub(crate) struct Lane {
     worker: Worker,
-    inlets: Vec<Inlet>,
-    /// What comes from kernel interfaces; only the first worker has any.
-    kernel_inlets: Vec<Inlet>,
+    inlets: Inlets,
     ways: Ways,
     waiting: Waiting<PortFrame>,
     pool: Pool,
@@ -54,13 +58,8 @@ pub(crate) struct Lane {
 
 impl Ways {
     /// Puts a worker's ways out together.
-    pub(crate) fn new(
-        ports: Vec<Outlet>,
-        kernel: Vec<Outlet>,
-        rings: Rings,
-        counters: Arc<WorkerCounters>,
-    ) -> Self {
-        Ways { ports, kernel, rings, counters, freed: ArrayVec::new() }
+    pub(crate) fn new(outlets: Outlets, rings: Rings, counters: Arc<WorkerCounters>) -> Self {
+        Ways { outlets, rings, counters, freed: ArrayVec::new() }
     }
 
     /// Carries out a verdict. [`Verdict::Wait`] is for the caller, who has the queue; here it ends
@@ -83,8 +82,8 @@ impl Ways {
     #[inline]
     fn send(&mut self, way: Way, frame: Mbuf) {
         let outlet = match way {
-            Way::Port(port) => self.ports.get_mut(port.index()),
-            Way::Kernel(port) => self.kernel.get_mut(port.index()),
+            Way::Port(port) => self.outlets.ports.get_mut(port.index()),
+            Way::Kernel(port) => self.outlets.kernel.get_mut(port.index()),
         };
         match outlet {
             Some(Outlet::Own(queue)) => queue.push(frame, &self.counters),
@@ -120,7 +119,7 @@ impl Ways {
 
     /// Sends and frees what has gathered.
     fn flush(&mut self) {
-        for outlet in self.ports.iter_mut().chain(&mut self.kernel) {
+        for outlet in self.outlets.ports.iter_mut().chain(&mut self.outlets.kernel) {
             if let Outlet::Own(queue) = outlet {
                 queue.flush(&self.counters);
             }
@@ -131,16 +130,10 @@ impl Ways {
 
 impl Lane {
     /// Puts a worker and what it works with together. `pool` is for the frames it makes itself.
-    pub(crate) fn new(
-        worker: Worker,
-        (inlets, kernel_inlets): (Vec<Inlet>, Vec<Inlet>),
-        ways: Ways,
-        pool: Pool,
-    ) -> Self {
+    pub(crate) fn new(worker: Worker, inlets: Inlets, ways: Ways, pool: Pool) -> Self {
         Lane {
             worker,
             inlets,
-            kernel_inlets,
             ways,
             waiting: Waiting::new(),
             pool,
@@ -154,14 +147,14 @@ impl Lane {
     /// Returns whether there was any frame.
     pub(crate) fn round(&mut self, now: Millis) -> bool {
         let mut is_busy = false;
-        for index in 0..self.inlets.len() {
+        for index in 0..self.inlets.ports.len() {
             is_busy |= self.receive(now, index);
         }
         for index in 0..self.ways.rings.incoming() {
             is_busy |= self.take_handed(now, index);
         }
-        for index in 0..self.kernel_inlets.len() {
-            is_busy |= self.from_kernel(index);
+        for index in 0..self.inlets.kernel.len() {
+            is_busy |= self.relay_from_kernel(index);
         }
         let ways = &mut self.ways;
         self.waiting.poll(&mut self.worker, now, |frame, verdict| {
@@ -191,7 +184,7 @@ impl Lane {
 
     /// Takes a burst from a port and carries out what is decided about it.
     fn receive(&mut self, now: Millis, index: usize) -> bool {
-        let Some(inlet) = self.inlets.get_mut(index) else { return false };
+        let Some(inlet) = self.inlets.ports.get_mut(index) else { return false };
         if inlet.queue.burst(&mut self.received) == 0 {
             return false;
         }
@@ -235,8 +228,8 @@ impl Lane {
     }
 
     /// Sends what the kernel wants to send, as it is.
-    fn from_kernel(&mut self, index: usize) -> bool {
-        let Some(inlet) = self.kernel_inlets.get_mut(index) else { return false };
+    fn relay_from_kernel(&mut self, index: usize) -> bool {
+        let Some(inlet) = self.inlets.kernel.get_mut(index) else { return false };
         if inlet.queue.burst(&mut self.received) == 0 {
             return false;
         }

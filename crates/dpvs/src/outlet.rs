@@ -11,6 +11,7 @@ use dpvs_core::{BURST, DropReason, WorkerId};
 const TRIES_MAX: usize = 4;
 
 /// How a worker sends by one port.
+#[expect(clippy::large_enum_variant, reason = "few of them; a box costs each frame a miss")]
 #[derive(Debug)]
 pub(crate) enum Outlet {
     /// By a queue of its own.
@@ -19,6 +20,15 @@ pub(crate) enum Outlet {
     Via(WorkerId),
     /// Not at all: there is no such interface.
     None,
+}
+
+/// A worker's outlets, by port.
+#[derive(Debug, Default)]
+pub(crate) struct Outlets {
+    /// Of the ports.
+    pub(crate) ports: Vec<Outlet>,
+    /// Of the kernel interfaces behind them.
+    pub(crate) kernel: Vec<Outlet>,
 }
 
 /// A transmit queue and the frames that gather for it.

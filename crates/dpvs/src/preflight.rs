@@ -94,15 +94,15 @@ pub(crate) fn render(findings: &[Finding]) -> String {
 
 fn check_port(port: &PortSection, drivers: Option<&Path>) -> Vec<Finding> {
     let name = &port.name;
-    let mut findings = vec![match port.device.check() {
-        Ok(()) => Finding::fine(format!("port {name}: {} can be used", port.device)),
-        Err(error) => Finding::missing(format!("port {name}: {error}"), device_advice(port)),
+    let mut findings = vec![match (&port.device, port.device.check()) {
+        (PortSpec::Pci(address), Ok(())) => {
+            check_pci(name, address, Path::new("/sys/bus/pci/devices"))
+        }
+        (device, Ok(())) => Finding::fine(format!("port {name}: {device} can be used")),
+        (_, Err(error)) => Finding::missing(format!("port {name}: {error}"), device_advice(port)),
     }];
     if let Some(driver) = port.device.driver() {
         findings.extend(check_driver(driver, drivers));
-    }
-    if let PortSpec::Pci(address) = &port.device {
-        findings.push(check_pci(name, address, Path::new("/sys/bus/pci/devices")));
     }
     if let PortSpec::AfPacket(interface) = &port.device {
         findings.push(Finding::hint(
@@ -115,6 +115,15 @@ fn check_port(port: &PortSection, drivers: Option<&Path>) -> Vec<Finding> {
                 "ethtool -K PEER tx off gso off tso off gro off, where PEER is its other end",
             ));
         }
+    }
+    if let (PortSpec::AfPacket(interface), true) = (&port.device, port.kernel) {
+        findings.push(Finding::hint(
+            format!("port {name}: Linux sees the frames of {interface} too, and answers twice"),
+            format!(
+                "once dpvs runs: ip link set {} netns NAME, to keep Linux's addresses apart",
+                kernel::interface_name(name)
+            ),
+        ));
     }
     if port.kernel {
         findings.push(check_tun(name));

@@ -2,7 +2,7 @@
 //! A worker's thread: polls while frames come, sleeps while none do, ends when told to.
 
 use crate::idle::{BusyMeter, Idle};
-use crate::lane::{Inlet, Lane, Ways};
+use crate::lane::{Inlets, Lane, Ways};
 use anyhow::Context as _;
 use dpdk::{Eal, Pool};
 use dpvs_core::counters::WorkerCounters;
@@ -33,8 +33,8 @@ pub(crate) struct Start {
     pub(crate) counters: Arc<WorkerCounters>,
     /// Its share of busy time, in thousandths.
     pub(crate) busy_permille: Arc<AtomicU32>,
-    /// Where frames come in: ports, and kernel interfaces.
-    pub(crate) inlets: (Vec<Inlet>, Vec<Inlet>),
+    /// Where frames come in.
+    pub(crate) inlets: Inlets,
     /// Where they leave.
     pub(crate) ways: Ways,
     /// Buffers for frames made here.
