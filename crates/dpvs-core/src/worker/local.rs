@@ -184,11 +184,8 @@ impl WorkerState {
         }
         let Ok(options) = link_option(bytes, packet) else { return BAD };
         if header.icmp_type == NeighbourHeader::ADVERTISEMENT {
-            if let Some((NeighbourHeader::TARGET_LINK_ADDRESS, mac)) = options
-                && context.tables.address(target).is_none()
-            {
-                let update = NeighbourUpdate { port: context.port, address: target, mac };
-                self.learn_here(context.now, update, false);
+            if context.tables.address(target).is_none() {
+                self.advertised(context, bytes, packet, &header, options);
             }
             return match to_kernel(context, DropReason::NeighbourDiscovery) {
                 Verdict::Drop(_) => Verdict::Consumed,
@@ -199,6 +196,35 @@ impl WorkerState {
             return to_kernel(context, DropReason::NeighbourDiscovery);
         }
         self.answer_solicitation(context, bytes, packet, header.target, options)
+    }
+
+    /// Learns from an advertisement. An answer to a solicitation may have come to another worker
+    /// than the one that asked: it makes an entry here, and every worker is told.
+    fn advertised(
+        &mut self,
+        context: &Context<'_>,
+        bytes: &[u8],
+        packet: &Packet,
+        header: &NeighbourHeader,
+        option: Option<(u8, Mac)>,
+    ) {
+        let [flags, ..] = header.flags;
+        let is_answer = flags & NeighbourHeader::SOLICITED != 0 && has_address(context, packet.dst);
+        let mac = match option {
+            Some((NeighbourHeader::TARGET_LINK_ADDRESS, mac)) => mac,
+            // RFC 4861 section 7.2.4: who was asked by unicast may leave it out, and Linux does.
+            _ if is_answer => match view::<EthernetHeader>(bytes, 0).map(|e| Mac(e.src)) {
+                Some(mac) if !mac.is_group() => mac,
+                _ => return,
+            },
+            _ => return,
+        };
+        let address = Address::v6(header.target);
+        let update = NeighbourUpdate { port: context.port, address, mac };
+        if self.neighbours.learn(context.now, update, is_answer) || is_answer {
+            // A full list is no loss: who asked asks again.
+            let _ = self.learned.try_push(update);
+        }
     }
 
     fn answer_solicitation(

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Neighbours' answers, on whichever worker they arrive.
+#![cfg(test)]
+
+use dpvs_core::key::Address;
+use dpvs_core::neighbour::NeighbourUpdate;
+use dpvs_core::net::Mac;
+use dpvs_core::testing::{Lab, Outcome, PacketBuilder};
+use dpvs_core::{PortId, Verdict};
+
+const R6: &str = "2001:db8:a::77";
+const OURS: &str = "2001:db8:a::2";
+const SOLICITED: u8 = 0x40;
+const MAC: Mac = Mac([2, 0, 0, 0, 0, 0x77]);
+
+/// An advertisement of `R6`, from `MAC`, with or without the option that names it.
+fn advertisement(flags: u8, has_option: bool) -> Vec<u8> {
+    let mut body = Vec::from(R6.parse::<std::net::Ipv6Addr>().unwrap().octets());
+    if has_option {
+        body.extend([2, 1]);
+        body.extend(MAC.0);
+    }
+    let mut frame = PacketBuilder::new(R6, OURS).ttl(255).icmp(136, 0, [flags, 0, 0, 0], &body);
+    frame[6..12].copy_from_slice(&MAC.0);
+    frame
+}
+
+/// What worker 1, which asked for nobody, tells the others after a frame.
+fn told(lab: &mut Lab, frame: &[u8]) -> Vec<NeighbourUpdate> {
+    assert_eq!(lab.send(1, frame), Outcome::Other(Verdict::Consumed));
+    lab.workers[1].take_learned().collect()
+}
+
+fn update() -> NeighbourUpdate {
+    NeighbourUpdate {
+        port: PortId(0),
+        address: Address::from(R6.parse::<std::net::IpAddr>().unwrap()),
+        mac: MAC,
+    }
+}
+
+#[test]
+fn an_answer_to_another_worker_is_told_to_it() {
+    // Worker 0 asked, the device gave the answer to worker 1: IPv6 stood still.
+    let mut lab = Lab::new(2);
+    assert_eq!(told(&mut lab, &advertisement(SOLICITED, true)), [update()]);
+    // Again at once: who asked may have lost its entry.
+    assert_eq!(told(&mut lab, &advertisement(SOLICITED, true)), [update()]);
+}
+
+#[test]
+fn an_answer_without_the_link_address_is_from_its_sender() {
+    // Linux leaves the option out when it was asked by unicast: every entry failed after 30 s.
+    let mut lab = Lab::new(2);
+    assert_eq!(told(&mut lab, &advertisement(SOLICITED, false)), [update()]);
+}
+
+#[test]
+fn an_advertisement_that_nobody_asked_for_makes_no_entry() {
+    let mut lab = Lab::new(2);
+    assert_eq!(told(&mut lab, &advertisement(0, true)), []);
+    assert_eq!(told(&mut lab, &advertisement(0, false)), []);
+}
