@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Traceroutes to and through a virtual address.
+
+use dpvs_tests::Lab;
+
+dpvs_tests::lab_tests!(routed:
+    ends_at_a_vip_without_a_service,
+    passes_through_a_ping_service,
+    passes_through_a_udp_service,
+    passes_through_a_ping_service_v6,
+);
+
+/// Traces the way to `vip` and returns who answered at each hop.
+fn hops(lab: &Lab, options: &str, vip: &str) -> Vec<String> {
+    let line = format!("traceroute -n -q 1 -w 1 -m 6 {options} {vip}");
+    let text = lab.client().run(&line).ok();
+    let lines = text.lines().skip(1);
+    lines.map(|l| l.split_whitespace().nth(1).unwrap_or("?").to_owned()).collect()
+}
+
+fn ends_at_a_vip_without_a_service(lab: &mut Lab) {
+    assert_eq!(hops(lab, "-I", "10.0.0.100"), ["10.3.0.1", "10.0.0.100"]);
+    assert_eq!(hops(lab, "-6 -I", "fd00::100"), ["fd00:3::1", "fd00::100"]);
+}
+
+fn passes_through_a_ping_service(lab: &mut Lab) {
+    lab.full_nat("-q 10.0.0.100", &["10.4.0.11"]);
+    // The balancer, the router behind it and the real server all speak as the virtual address.
+    let vip = "10.0.0.100";
+    assert_eq!(hops(lab, "-I", vip), ["10.3.0.1", vip, vip, vip]);
+    assert!(lab.rs1().snmp("Icmp", "InEchos") >= 1, "the last answer was not its own");
+}
+
+fn passes_through_a_udp_service(lab: &mut Lab) {
+    lab.full_nat("-u 10.0.0.100:9000", &["10.4.0.11:9000"]);
+    // -U sends all probes to one port, which is closed: the last answer is "port unreachable".
+    let vip = "10.0.0.100";
+    assert_eq!(hops(lab, "-U -p 9000", vip), ["10.3.0.1", vip, vip, vip]);
+}
+
+fn passes_through_a_ping_service_v6(lab: &mut Lab) {
+    lab.full_nat("-1 fd00::100", &["fd00:4::11"]);
+    let vip = "fd00::100";
+    assert_eq!(hops(lab, "-6 -I", vip), ["fd00:3::1", vip, vip, vip]);
+}
