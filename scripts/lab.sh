@@ -213,9 +213,8 @@ lab_shell() {
     export PATH="$DPVS_BIN_DIR:$PATH"
     lab_addresses | while read -r command; do $command; done
     for server in rs1 rs2; do
-        # shellcheck disable=SC2016
-        ip netns exec "dpvs-$name-$server" socat TCP-LISTEN:80,fork,reuseaddr \
-            SYSTEM:'printf "HTTP/1.0 200 OK\r\n\r\n'"$server"'\n"' 2>/dev/null &
+        ip netns exec "dpvs-$name-$server" socat TCP6-LISTEN:80,ipv6only=0,fork,reuseaddr \
+            SYSTEM:"echo HTTP/1.0 200 OK; echo; echo hello from $server" 2>/dev/null &
     done
     cat <<TEXT
 The lab stands; it goes when you leave this shell. Balancer addresses are set, no service is.
