@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The methods of the API, carried out on the control state. One file per object.
 //!
-//! A write changes a [`Stage`]; whether it stands alone or in a transaction, the stage is committed
+//! A write changes a `Stage`; whether it stands alone or in a transaction, the stage is committed
 //! once, so a write is there whole or not at all.
 
 mod addrs;

@@ -2,7 +2,7 @@
 //! The state that the control thread owns: the tables, and a line to every worker and port.
 //!
 //! Nothing in here is for a packet thread. Waiting for workers blocks the control thread, but for a
-//! bounded time: see [`Line`].
+//! bounded time: see `Line`.
 
 mod line;
 mod link;
