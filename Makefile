@@ -87,10 +87,11 @@ fmt: ## Formats the sources
 	cargo fmt --all
 
 fuzz-smoke: setup ## Runs each fuzz target for a minute
-	@command -v cargo-fuzz >/dev/null || { echo "cargo-fuzz is missing: make setup-dev"; exit 1; }
+	@command -v cargo-fuzz >/dev/null || { echo "cargo-fuzz is missing: make setup-dev"; exit 1; }; \
+	cargo +nightly --version >/dev/null || { echo "the fuzzer needs a nightly compiler"; exit 1; }
 	@for target in $$(cargo fuzz list); do \
 		echo "fuzz $$target"; \
-		cargo fuzz run "$$target" -- -max_total_time=$${SECONDS_EACH:-60} -print_final_stats=1; \
+		cargo +nightly fuzz run "$$target" -- -max_total_time=$${SECONDS_EACH:-60} -print_final_stats=1 -verbosity=0; \
 	done
 
 clean-lab: ## Removes labs that a killed test or demo left behind (root)
