@@ -161,6 +161,7 @@ lab_clean() {
         if [ "${1:-}" = --all ] || ! [ -d "/proc/${name%%-*}" ]; then
             echo "removing lab $name"
             lab_down "$name"
+            rm -rf "${TMPDIR:-/tmp}/dpvs-lab-$name-"*
         fi
     done
 }

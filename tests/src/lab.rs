@@ -76,7 +76,7 @@ impl Lab {
         }
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("{}-{number}", process::id());
-        let directory = TempDir::with_prefix("dpvs-lab-").expect("a directory");
+        let directory = TempDir::with_prefix(format!("dpvs-lab-{name}-")).expect("a directory");
         let mut arguments = Vec::from(Daemon::arguments(&directory.path().join("dpvs.sock")));
         arguments.extend(["--workers".to_owned(), workers.to_string()]);
         for port in ["dpdk0=af_packet:lan0", "dpdk1=af_packet:lan1"] {
