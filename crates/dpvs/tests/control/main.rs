@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The control socket from outside: real sockets, real workers on threads, no DPDK.
+
+#[cfg(test)]
+mod conns;
+#[cfg(test)]
+mod harness;
+#[cfg(test)]
+mod network;
+#[cfg(test)]
+mod services;
+#[cfg(test)]
+mod sockets;
+#[cfg(test)]
+mod system;
+#[cfg(test)]
+mod transactions;
