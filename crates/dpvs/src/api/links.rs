@@ -48,16 +48,16 @@ pub(super) fn list(control: &Control, filter: &DeviceFilter) -> Result<LinkList,
     Ok(LinkList { links })
 }
 
-/// Adds what the port itself does not know: every worker has a queue to send by, and one to receive
-/// by where the device spreads frames.
+/// Adds what the port itself does not know. Every worker has a queue in each direction, as far as the
+/// device has so many.
 fn fill_in(control: &Control, port: &Port, info: LinkInfo) -> LinkInfo {
     let workers = u32::try_from(control.workers().len()).unwrap_or(u32::MAX);
     LinkInfo {
         index: u32::from(port.id.0),
         device: port.name.clone(),
         mtu: port.mtu,
-        rx_queues: if info.steering == "rss" { workers } else { 1 },
-        tx_queues: workers,
+        rx_queues: info.rx_queues.min(workers),
+        tx_queues: info.tx_queues.min(workers),
         lladdr: port.mac.to_string(),
         ..info
     }

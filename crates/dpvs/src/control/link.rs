@@ -22,8 +22,8 @@ pub enum LinkChange {
 
 /// A port, as far as the API goes.
 pub trait LinkControl: Send {
-    /// Returns what the port tells about itself. Number, name, link address and queues are filled
-    /// in by the caller.
+    /// Returns what the port tells about itself; its queues are those that it has at most. Number,
+    /// name and link address are filled in by the caller.
     fn info(&self) -> LinkInfo;
 
     /// Changes a setting.
@@ -75,8 +75,8 @@ impl LinkControl for PortLink {
             driver: port.info().driver.clone(),
             socket: port.info().socket.and_then(|node| i32::try_from(node).ok()).unwrap_or(-1),
             mtu: u32::from(port.mtu()),
-            rx_queues: 0,
-            tx_queues: 0,
+            rx_queues: u32::from(port.info().rx_queues_max),
+            tx_queues: u32::from(port.info().tx_queues_max),
             up: link.up,
             speed_mbps: link.speed_mbps.unwrap_or(0),
             full_duplex: link.full_duplex,
