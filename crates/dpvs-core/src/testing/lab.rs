@@ -8,7 +8,7 @@ use crate::net::{Mac, Prefix, Protocol};
 use crate::scheduler::Scheduler;
 use crate::steering::{KEY_DEFAULT, KEY_LEN, Steering};
 use crate::tables::{
-    DestSettings, Draft, Forward, Limits, LocalAddress, Port, Scope, Service, ServiceKey,
+    DestSettings, Draft, Forward, Limits, LocalAddress, Port, Route, Scope, Service, ServiceKey,
     ServiceSettings, StaticNeighbour, Tables,
 };
 use crate::{BURST, Command, DropReason, Event, Frame, Millis, PortId, Verdict, Worker, WorkerId};
@@ -114,7 +114,31 @@ impl Lab {
 
     /// The usual balancer, with this hash key.
     pub fn with_key(workers: usize, key: &[u8; KEY_LEN]) -> Self {
-        let mut lab = Lab::bare(tables_with_key(workers, key), 1024);
+        Lab::addressed(Lab::bare(tables_with_key(workers, key), 1024))
+    }
+
+    /// The usual balancer, with room for `capacity` connections on each worker and a route to every
+    /// client by way of 198.51.100.254.
+    pub fn with_addresses(workers: usize, capacity: usize) -> Self {
+        let mut lab = Lab::addressed(Lab::bare(tables(workers), capacity));
+        lab.change(|draft| {
+            let everywhere = Prefix::containing(IpAddr::from([0; 4]), 0).unwrap();
+            let route = Route {
+                prefix: everywhere,
+                via: Some(IpAddr::from([198, 51, 100, 254])),
+                port: PortId(0),
+                src: None,
+                mtu: 0,
+                scope: Scope::Global,
+                metric: 0,
+                is_connected: false,
+            };
+            draft.add_route(route).unwrap();
+        });
+        lab
+    }
+
+    fn addressed(mut lab: Lab) -> Self {
         lab.change(|draft| {
             for (address, len) in [
                 ("203.0.113.2", 24),
