@@ -61,3 +61,17 @@ fn an_advertisement_that_nobody_asked_for_makes_no_entry() {
     assert_eq!(told(&mut lab, &advertisement(0, true)), []);
     assert_eq!(told(&mut lab, &advertisement(0, false)), []);
 }
+
+#[test]
+fn an_arp_answer_is_told_each_time() {
+    // Worker 0 lost its entry, worker 1 got the answer and had a fresh one: worker 0 heard nothing.
+    let mut lab = Lab::new(2);
+    let mut frame = [&PacketBuilder::OUR_MAC[..], &MAC.0, &[8, 6, 0, 1, 8, 0, 6, 4, 0, 2]].concat();
+    frame.extend(MAC.0);
+    frame.extend([10, 1, 1, 77]);
+    frame.extend(PacketBuilder::OUR_MAC);
+    frame.extend([10, 1, 1, 2]);
+    let expected = NeighbourUpdate { address: Address::v4([10, 1, 1, 77]), ..update() };
+    assert_eq!(told(&mut lab, &frame), [expected]);
+    assert_eq!(told(&mut lab, &frame), [expected]);
+}

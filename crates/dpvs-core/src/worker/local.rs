@@ -47,7 +47,8 @@ impl WorkerState {
         let is_probe = arp.sender_ip == [0; 4];
         if !is_probe {
             let update = NeighbourUpdate { port: context.port, address: sender, mac: sender_mac };
-            self.learn_here(context.now, update, is_ours);
+            let is_answer = is_ours && arp.operation.get() == ArpHeader::REPLY;
+            self.learn_here(context.now, update, is_ours, is_answer);
         }
         match arp.operation.get() {
             ArpHeader::REQUEST if is_ours => {
@@ -68,8 +69,10 @@ impl WorkerState {
         }
     }
 
-    fn learn_here(&mut self, now: Millis, update: NeighbourUpdate, make: bool) {
-        if self.neighbours.learn(now, update, make) {
+    /// Learns a link address, and tells the other workers if it is news. An answer always is: the
+    /// worker that asked may be another one.
+    fn learn_here(&mut self, now: Millis, update: NeighbourUpdate, make: bool, is_answer: bool) {
+        if self.neighbours.learn(now, update, make) || is_answer {
             // A full list is no loss: the neighbour will speak again, to that worker too.
             let _ = self.learned.try_push(update);
         }
@@ -221,10 +224,7 @@ impl WorkerState {
         };
         let address = Address::v6(header.target);
         let update = NeighbourUpdate { port: context.port, address, mac };
-        if self.neighbours.learn(context.now, update, is_answer) || is_answer {
-            // A full list is no loss: who asked asks again.
-            let _ = self.learned.try_push(update);
-        }
+        self.learn_here(context.now, update, is_answer, is_answer);
     }
 
     fn answer_solicitation(
@@ -245,7 +245,7 @@ impl WorkerState {
         };
         if let Some(mac) = source.filter(|_| context.tables.address(packet.src).is_none()) {
             let update = NeighbourUpdate { port: context.port, address: packet.src, mac };
-            self.learn_here(context.now, update, true);
+            self.learn_here(context.now, update, true, false);
         }
         // RFC 4861 section 7.2.4: who probes has no address yet, so all nodes are told.
         let (dst, mac, flags) = if is_probe {
