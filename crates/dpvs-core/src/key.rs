@@ -165,7 +165,7 @@ impl QueryType {
         })
     }
 
-    fn from_ports(protocol: Protocol, ports: u16) -> Option<Self> {
+    pub(crate) fn from_ports(protocol: Protocol, ports: u16) -> Option<Self> {
         let [icmp_type, code] = ports.to_be_bytes();
         QueryType::from_wire(protocol, icmp_type, code)
     }

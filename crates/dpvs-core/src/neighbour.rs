@@ -126,14 +126,20 @@ impl Neighbours {
         }
         let is_time = entry.asked_at.is_none_or(|at| now.since(at) >= RETRANSMIT_MS);
         if !is_time {
-            return Resolution { link: entry.link(), ask: false };
+            let has_failed = entry.probes > PROBES_MAX;
+            let link = if has_failed { Link::Failed } else { entry.link() };
+            return Resolution { link, ask: false };
         }
-        if entry.probes >= PROBES_MAX {
-            // Three questions, no answer: this frame is lost, the next one starts over.
-            entry.probes = 0;
+        if entry.probes == PROBES_MAX {
+            // Three questions, no answer: all that wait and come within a second are lost, then it
+            // starts over (RFC 4861 section 7.2.2).
+            entry.probes = PROBES_MAX + 1;
             entry.mac = None;
-            entry.asked_at = None;
+            entry.asked_at = Some(now);
             return Resolution { link: Link::Failed, ask: false };
+        }
+        if entry.probes > PROBES_MAX {
+            entry.probes = 0;
         }
         entry.probes += 1;
         entry.asked_at = Some(now);
@@ -247,7 +253,8 @@ mod tests {
         assert_eq!(at(1000), Resolution { link: Link::Pending, ask: true });
         assert_eq!(at(2000), Resolution { link: Link::Pending, ask: true });
         assert_eq!(at(3000), Resolution { link: Link::Failed, ask: false });
-        assert_eq!(at(3001), Resolution { link: Link::Pending, ask: true });
+        assert_eq!(at(3001), Resolution { link: Link::Failed, ask: false });
+        assert_eq!(at(4000), Resolution { link: Link::Pending, ask: true });
     }
 
     #[test]

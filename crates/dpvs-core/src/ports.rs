@@ -12,7 +12,7 @@ use crate::counters::LaddrCounters;
 use crate::key::{Address, Endpoint, Key, QueryType};
 use crate::net::Protocol;
 use crate::steering::Steering;
-use crate::tables::Limits;
+use crate::tables::Tables;
 
 /// Most ports that are tried for a connection on one local address.
 const TRIES_MAX: u32 = 512;
@@ -31,10 +31,11 @@ pub(crate) struct Wanted {
 pub(crate) fn allocate(
     table: &ConnTable,
     (steering, me): (&Steering, WorkerId),
-    limits: &Limits,
+    tables: &Tables,
     (local, counters): (Address, &LaddrCounters),
     wanted: Wanted,
 ) -> Option<Key> {
+    let limits = &tables.limits;
     let (first, last) = if wanted.reply.is_some() {
         (limits.identifier_min, limits.identifier_max)
     } else {
@@ -48,6 +49,10 @@ pub(crate) fn allocate(
         let port = first + u16::try_from(offset).ok()?;
         offset = if offset + 1 == span { 0 } else { offset + 1 };
         if steering.local_port(port) != me {
+            continue;
+        }
+        // What comes to a service's port is a client's: its owner is computed another way.
+        if wanted.reply.is_none() && tables.service_for(wanted.protocol, local, port).is_some() {
             continue;
         }
         let key = key_for(local, port, wanted);

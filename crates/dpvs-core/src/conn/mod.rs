@@ -5,7 +5,7 @@ mod table;
 mod tcp;
 mod wheel;
 
-pub use table::{ConnIndex, ConnTable, Found, TableFull};
+pub use table::{ConnIndex, ConnTable, Found, TableFull, Timer};
 pub use tcp::TcpState;
 
 use crate::Millis;

@@ -25,6 +25,17 @@ pub struct ConnIndex(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TableFull;
 
+/// What a timer that fired led to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timer {
+    /// A connection that is idle for its timeout: it is over.
+    Idle(ConnIndex),
+    /// One that was used since; its timer is set again.
+    Used,
+    /// No timer has fired.
+    None,
+}
+
 /// What a key led to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found {
@@ -176,44 +187,25 @@ impl ConnTable {
         }
     }
 
-    /// Puts a connection in under its inbound key, and under its outbound key if `both`. Its timer
-    /// is set, except for a reply, which has none of its own.
+    /// Puts a connection in under both its keys, and sets its timer.
     ///
     /// # Errors
     /// [`TableFull`]; nothing is changed.
-    pub fn insert(
-        &mut self,
-        conn: Conn,
-        both: bool,
-        has_timer: bool,
-    ) -> Result<ConnIndex, TableFull> {
-        if self.len >= self.capacity {
-            return Err(TableFull);
-        }
-        let index = if let Some(index) = self.free.pop() {
-            index
-        } else {
-            let index = u32::try_from(self.slab.len()).map_err(|_| TableFull)?;
-            self.slab.push(None);
-            index
-        };
+    pub fn insert(&mut self, conn: Conn) -> Result<ConnIndex, TableFull> {
+        debug_assert!(self.find(&conn.inbound).is_none(), "a key leads to one connection");
+        let index = self.take_place()?;
         let entry = |entry| Found { index: ConnIndex(index), entry };
         if self.insert_entry(&conn.inbound, entry(Direction::Inbound)).is_err() {
             self.free.push(index);
             return Err(TableFull);
         }
-        if both && self.insert_entry(&conn.outbound, entry(Direction::Outbound)).is_err() {
+        if self.insert_entry(&conn.outbound, entry(Direction::Outbound)).is_err() {
             self.remove_entry(&conn.inbound, entry(Direction::Inbound));
             self.free.push(index);
             return Err(TableFull);
         }
-        if let Some(place) = self.slab.get_mut(position(index)) {
-            *place = Some(conn);
-        }
-        self.len += 1;
-        if has_timer {
-            self.wheel.insert(index, conn.expires_at());
-        }
+        self.fill(index, conn);
+        self.wheel.insert(index, conn.expires_at());
         Ok(ConnIndex(index))
     }
 
@@ -239,7 +231,8 @@ impl ConnTable {
 
     fn remove_entry(&mut self, key: &Key, found: Found) {
         let Some(mut hole) = self.find_slot(key, found) else { return };
-        // Shift back what follows, so that no search stops at the hole.
+        // Shift back what follows, so that no search stops at the hole. The index is at most half
+        // full, so a free slot ends this.
         let mut at = hole + 1;
         loop {
             let slot = self.slot(at);
@@ -260,17 +253,37 @@ impl ConnTable {
     /// reply that a request expects has come.
     ///
     /// # Errors
-    /// [`TableFull`]; nothing is changed.
+    /// [`TableFull`]; nothing is changed. Also where `old` has no such entry any more.
     pub fn take_over(&mut self, old: ConnIndex, new: Conn) -> Result<ConnIndex, TableFull> {
-        let Some(expected) = self.get(old).map(|conn| conn.outbound) else {
-            return Err(TableFull);
-        };
+        let expected = self.get(old).map(|conn| conn.outbound).ok_or(TableFull)?;
         debug_assert_eq!(expected, new.inbound, "a reply has the key that its request expects");
+        let entry = Found { index: old, entry: Direction::Outbound };
+        let at = self.find_slot(&expected, entry).ok_or(TableFull)?;
+        let index = self.take_place()?;
+        let found = Found { index: ConnIndex(index), entry: Direction::Inbound };
+        let Slot { hash, .. } = self.slot(at);
+        self.set_slot(at, Slot { hash, value: found.value() });
+        self.fill(index, new);
+        Ok(ConnIndex(index))
+    }
+
+    fn take_place(&mut self) -> Result<u32, TableFull> {
         if self.len >= self.capacity {
             return Err(TableFull);
         }
-        self.remove_entry(&expected, Found { index: old, entry: Direction::Outbound });
-        self.insert(new, false, false)
+        if let Some(index) = self.free.pop() {
+            return Ok(index);
+        }
+        let index = u32::try_from(self.slab.len()).map_err(|_| TableFull)?;
+        self.slab.push(None);
+        Ok(index)
+    }
+
+    fn fill(&mut self, index: u32, conn: Conn) {
+        if let Some(place) = self.slab.get_mut(position(index)) {
+            *place = Some(conn);
+        }
+        self.len += 1;
     }
 
     /// Removes a connection and returns it.
@@ -284,19 +297,16 @@ impl ConnTable {
         Some(conn)
     }
 
-    /// Takes one connection whose timer has fired and that is idle for its timeout; those that are
-    /// not get a new timer. At most `steps` timers are looked at.
-    pub fn pop_expired(&mut self, now: Millis, steps: usize) -> Option<ConnIndex> {
-        for _ in 0..steps {
-            let index = self.wheel.pop_due(now)?;
-            let Some(conn) = self.get(ConnIndex(index)) else { continue };
-            let due = conn.expires_at();
-            if due <= now {
-                return Some(ConnIndex(index));
-            }
-            self.wheel.insert(index, due);
+    /// Takes one timer that has fired, and sets it again where the connection was used since.
+    pub fn pop_timer(&mut self, now: Millis) -> Timer {
+        let Some(index) = self.wheel.pop_due(now) else { return Timer::None };
+        let Some(conn) = self.get(ConnIndex(index)) else { return Timer::Used };
+        let due = conn.expires_at();
+        if due <= now {
+            return Timer::Idle(ConnIndex(index));
         }
-        None
+        self.wheel.insert(index, due);
+        Timer::Used
     }
 
     /// Sets a connection's timer anew, after its timeout became shorter.
@@ -342,24 +352,32 @@ mod tests {
     #[test]
     fn a_full_table_refuses_and_works_again_after_a_removal() {
         let mut table = ConnTable::with_capacity(2);
-        let first = table.insert(conn(1), true, true).unwrap();
-        table.insert(conn(2), true, true).unwrap();
-        assert_eq!(table.insert(conn(3), true, true), Err(TableFull));
+        let first = table.insert(conn(1)).unwrap();
+        table.insert(conn(2)).unwrap();
+        assert_eq!(table.insert(conn(3)), Err(TableFull));
         assert!(table.find(&conn(3).inbound).is_none());
         table.remove(first);
-        assert!(table.insert(conn(3), true, true).is_ok());
+        assert!(table.insert(conn(3)).is_ok());
         assert!(table.find(&conn(1).outbound).is_none());
     }
 
     #[test]
     fn a_used_connection_is_not_expired_and_an_idle_one_is() {
         let mut table = ConnTable::with_capacity(4);
-        let used = table.insert(conn(1), true, true).unwrap();
-        let idle = table.insert(conn(2), true, true).unwrap();
+        let used = table.insert(conn(1)).unwrap();
+        let idle = table.insert(conn(2)).unwrap();
         table.get_mut(used).unwrap().last_seen = Millis(900);
-        assert_eq!(table.pop_expired(Millis(1300), 100), Some(idle));
-        assert_eq!(table.pop_expired(Millis(1300), 100), None);
-        assert_eq!(table.pop_expired(Millis(2500), 100), Some(used));
+        let expired = |table: &mut ConnTable, now| loop {
+            match table.pop_timer(Millis(now)) {
+                Timer::Idle(index) => return Some(index),
+                Timer::Used => {}
+                // The wheel does a bounded piece a call; this is far more than it needs.
+                Timer::None => return None,
+            }
+        };
+        assert_eq!(expired(&mut table, 1300), Some(idle));
+        assert_eq!(expired(&mut table, 1300), None);
+        assert_eq!(expired(&mut table, 2500), Some(used));
     }
 
     proptest! {
@@ -375,7 +393,7 @@ mod tests {
                     prop_assert_eq!(table.remove(index).map(|c| c.inbound), Some(conn(n).inbound));
                     model.remove(&n);
                 } else if add && !model.contains_key(&n) && model.len() < 200 {
-                    let index = table.insert(conn(n), true, true);
+                    let index = table.insert(conn(n));
                     prop_assert!(index.is_ok());
                     model.extend(index.map(|index| (n, index)));
                 }

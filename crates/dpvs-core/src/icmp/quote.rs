@@ -16,6 +16,9 @@ pub const PORTS_LEN: usize = 4;
 /// Bytes of an ICMP query up to its identifier.
 pub const QUERY_LEN: usize = 6;
 
+/// Shortest original datagram in front of extensions, padded (RFC 4884 section 3).
+const ORIGINAL_LEN_MIN: usize = 128;
+
 /// An embedded packet: offsets into the frame, and what identifies its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quote {
@@ -57,8 +60,9 @@ fn original_end(packet: &Packet, icmp: IcmpHeader, l3: usize) -> usize {
         (Family::V6, 1 | 3) => usize::from(first) * 8,
         _ => 0,
     };
-    // A length that cannot be is no length: the sender is older than the RFC (section 5).
-    if len == 0 || l3 + len > packet.end { packet.end } else { l3 + len }
+    // A length that cannot be is no length: the sender is older than the RFC (section 5), which
+    // asks for 128 bytes where extensions follow (section 3).
+    if len < ORIGINAL_LEN_MIN || l3 + len > packet.end { packet.end } else { l3 + len }
 }
 
 struct Header {

@@ -90,6 +90,7 @@ impl Dest {
     pub fn check_thresholds(&self) {
         let DestSettings { upper_threshold: upper, lower_threshold: lower, .. } = self.settings;
         if upper == 0 {
+            self.shared.overloaded.store(false, Ordering::Relaxed);
             return;
         }
         let counters = &self.shared.counters;

@@ -86,6 +86,7 @@ impl Draft {
                 counters: Arc::new(PerWorker::new(workers)),
                 places: Vec::new(),
                 removed: VecDeque::new(),
+                laddrs_removed: VecDeque::new(),
             },
         };
         entry.state = SlotState::Live(Arc::new(service));
@@ -109,7 +110,11 @@ impl Draft {
             && let Some(slot) = tables.services.get_mut(position(oldest))
         {
             slot.generation = slot.generation.wrapping_add(1);
-            slot.state = SlotState::Free;
+            if let SlotState::Deleted(old) = std::mem::replace(&mut slot.state, SlotState::Free) {
+                for laddr in &old.laddrs_removed {
+                    release(&mut tables.laddr_index, laddr.address);
+                }
+            }
             return Ok(oldest);
         }
         let slot = u32::try_from(tables.services.len())
@@ -247,8 +252,20 @@ impl Draft {
         }
         let workers = self.workers();
         let service = self.service_mut(key)?;
+        if address.family() != key.address.family() {
+            return Err(Refusal::new(
+                RefusalKind::NotSupported,
+                "a local address of the other family",
+            )
+            .at("address"));
+        }
         if service.laddrs.iter().any(|laddr| laddr.address == address) {
             return Err(Refusal::new(RefusalKind::Exist, "the local address stands already"));
+        }
+        let had = service.laddrs_removed.iter().position(|laddr| laddr.address == address);
+        if let Some(old) = had.and_then(|at| service.laddrs_removed.remove(at)) {
+            service.laddrs.push(Laddr { port, ..old });
+            return Ok(());
         }
         service.laddrs.push(Laddr { address, port, counters: Arc::new(PerWorker::new(workers)) });
         *self.tables.laddr_index.entry(address).or_insert(0) += 1;
@@ -261,12 +278,16 @@ impl Draft {
     /// `NoService`, `NoDest`.
     pub fn del_laddr(&mut self, key: &ServiceKey, address: Address) -> Result<(), Refusal> {
         let service = self.service_mut(key)?;
-        let before = service.laddrs.len();
-        service.laddrs.retain(|laddr| laddr.address != address);
-        if service.laddrs.len() == before {
+        let Some(at) = service.laddrs.iter().position(|laddr| laddr.address == address) else {
             return Err(Refusal::new(RefusalKind::NoDest, "no such local address").at("address"));
+        };
+        let laddr = service.laddrs.remove(at);
+        service.laddrs_removed.push_back(laddr);
+        if service.laddrs_removed.len() > REMEMBERED_MAX
+            && let Some(oldest) = service.laddrs_removed.pop_front()
+        {
+            release(&mut self.tables.laddr_index, oldest.address);
         }
-        release(&mut self.tables.laddr_index, address);
         Ok(())
     }
 

@@ -58,6 +58,8 @@ pub struct Service {
     /// What the workers count.
     pub counters: Arc<PerWorker<ServiceCounters>>,
     pub(super) places: Vec<DestPlace>,
+    /// Local addresses taken away, oldest first: connections that use them go on.
+    pub(super) laddrs_removed: VecDeque<Laddr>,
     /// Real servers taken away, oldest first: see [`super::Tables`] on deleted services.
     pub(super) removed: VecDeque<Dest>,
 }
@@ -85,6 +87,11 @@ impl Service {
     /// Returns the real server of an id also while it is removed but not forgotten.
     pub fn dest_or_removed(&self, id: DestId) -> Option<&Dest> {
         self.dest(id).or_else(|| self.removed.iter().find(|dest| dest.id == id))
+    }
+
+    /// Returns a local address also after it was removed, as long as it is remembered.
+    pub fn laddr_or_removed(&self, address: Address) -> Option<&Laddr> {
+        self.laddrs.iter().chain(&self.laddrs_removed).find(|laddr| laddr.address == address)
     }
 
     /// Returns the real server of an address and port.

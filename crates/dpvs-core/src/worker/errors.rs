@@ -2,13 +2,13 @@
 //! ICMP errors: found by the packet they quote, translated, or dropped. They never create, refresh,
 //! expire or change a connection.
 
-use super::process::{Context, to_kernel};
+use super::process::{Context, to_kernel, too_big};
 use super::{WorkerState, direction_of};
 use crate::conn::{Conn, Direction, State};
 use crate::forward::{Ends, fullnat};
 use crate::icmp::quote::{self, Quote};
 use crate::icmp::{has_good_checksum, translate::translate};
-use crate::key::Endpoint;
+use crate::key::{Endpoint, QueryType};
 use crate::net::Family;
 use crate::parse::Packet;
 use crate::wire::{IcmpHeader, view};
@@ -67,7 +67,11 @@ impl WorkerState {
         let key = quote.key.reversed().ok_or(DropReason::IcmpUnrelated)?;
         let Some(found) = self.conns.find(&key) else {
             let is_ours = tables.is_laddr(quote.key.src)
-                && tables.service_for(key.protocol, key.dst, key.dport).is_none();
+                && match QueryType::from_ports(quote.key.protocol, quote.key.dport) {
+                    // A request from a local address is ours also where an ICMP service stands.
+                    Some(query) if key.protocol.is_icmp() => query.is_request(),
+                    _ => tables.service_for(key.protocol, key.dst, key.dport).is_none(),
+                };
             let owner = if is_ours {
                 tables.steering().local_port(quote.key.sport)
             } else {
@@ -138,6 +142,9 @@ impl WorkerState {
             }
         }
         let outer = fullnat::ends(conn, direction);
+        if too_big(tables, packet, outer.dst.address).is_some() {
+            return Verdict::Drop(DropReason::TooBig);
+        }
         // The quoted packet went the other way: it is what the error's receiver once sent.
         let sent = Ends { src: outer.dst, dst: outer.src };
         let inner = if conn.protocol().is_icmp() {

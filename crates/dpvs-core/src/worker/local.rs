@@ -37,6 +37,8 @@ impl WorkerState {
         let sender_mac = Mac(arp.sender_mac);
         if !arp.is_ipv4_over_ethernet()
             || sender_mac.is_group()
+            || sender_mac == Mac::default()
+            || context.tables.port(context.port).is_some_and(|port| port.mac == sender_mac)
             || context.tables.address(sender).is_some()
         {
             return Verdict::Drop(DropReason::Arp);

@@ -109,12 +109,13 @@ impl WorkerState {
             Parsed::Arp(offset) => return self.arp(context, frame, *offset),
             Parsed::Other => return to_kernel(context, DropReason::NotIp),
         };
-        // A connection may have been made or ended earlier in the same burst.
+        // A connection may have been made or ended earlier in the same burst, or its time is over
+        // and its timer has not fired yet.
         let found = match (key, found) {
             (Some(key), None) => self.conns.find(&key),
-            (Some(_), Some(found)) if self.conns.get(found.index).is_some() => Some(found),
-            _ => None,
+            _ => found,
         };
+        let found = found.filter(|found| !self.is_over(context.tables, context.now, found.index));
         match (packet.payload, key, found) {
             (Payload::IcmpQuery { .. }, Some(key), Some(found)) => {
                 self.query_hit(context, frame, packet, &key, found)
@@ -165,6 +166,9 @@ impl WorkerState {
             return Verdict::Drop(DropReason::MalformedHeader);
         }
         self.account(context, packet, found, direction, (service, dest));
+        if direction == Direction::Inbound && conn.protocol().is_icmp() {
+            self.counters.icmp_query_forwarded.add(1);
+        }
         let out = Packet { src: ends.src.address, dst: ends.dst.address, ..*packet };
         self.send(context.tables, context.now, frame, &out)
     }
@@ -177,12 +181,18 @@ impl WorkerState {
         packet: &Packet,
         error: generate::Error,
     ) -> Verdict {
-        let (reason, counter) = match error {
-            generate::Error::TimeExceeded => {
-                (DropReason::TtlExceeded, &self.counters.icmp_made_time_exceeded)
-            }
-            generate::Error::TooBig(_) => (DropReason::TooBig, &self.counters.icmp_made_too_big),
+        let reason = match error {
+            generate::Error::TimeExceeded => DropReason::TtlExceeded,
+            generate::Error::TooBig(_) => DropReason::TooBig,
         };
+        // Only who forbade fragments is told (RFC 1191 section 4); the sender of others was not wrong.
+        if matches!(error, generate::Error::TooBig(_))
+            && packet.family == Family::V4
+            && !crate::wire::view::<crate::wire::Ipv4Header>(frame.bytes(), packet.l3)
+                .is_some_and(crate::wire::Ipv4Header::is_dont_fragment)
+        {
+            return Verdict::Drop(reason);
+        }
         if !generate::may_answer(context.tables, packet) {
             return Verdict::Drop(reason);
         }
@@ -196,15 +206,23 @@ impl WorkerState {
         let Some(made) = generate::make(frame, packet, error, packet.dst) else {
             return Verdict::Drop(reason);
         };
-        counter.add(1);
-        self.counters.count_drop(reason);
-        self.send(context.tables, context.now, frame, &made)
+        match self.send(context.tables, context.now, frame, &made) {
+            // One frame, one reason: the first.
+            Verdict::Drop(_) => Verdict::Drop(reason),
+            verdict => {
+                match error {
+                    generate::Error::TimeExceeded => self.counters.icmp_made_time_exceeded.add(1),
+                    generate::Error::TooBig(_) => self.counters.icmp_made_too_big.add(1),
+                }
+                self.counters.count_drop(reason);
+                verdict
+            }
+        }
     }
 }
 
-/// Returns the MTU of the way out if the packet is longer. Fragments are not made: an IPv4 packet
-/// that may be fragmented is dropped as too big by the caller's predicate.
-fn too_big(tables: &Tables, packet: &Packet, dst: crate::key::Address) -> Option<u32> {
+/// Returns the MTU of the way out if the packet is longer. Fragments are not made.
+pub(super) fn too_big(tables: &Tables, packet: &Packet, dst: crate::key::Address) -> Option<u32> {
     let route = tables.routes().lookup(dst)?;
     let port_mtu = tables.port(route.port).map_or(u32::MAX, |port| port.mtu);
     let mtu = if route.mtu == 0 { port_mtu } else { route.mtu.min(port_mtu) };
@@ -220,6 +238,10 @@ fn too_big(tables: &Tables, packet: &Packet, dst: crate::key::Address) -> Option
 pub(super) fn local_only(context: &Context<'_>, packet: &Packet, reason: DropReason) -> Verdict {
     let tables = context.tables;
     let is_served = tables.is_virtual(packet.dst) || tables.is_laddr(packet.dst);
+    // The kernel has these addresses too, and would answer a fragmented ping that a service takes.
+    if is_served && packet.payload == Payload::Fragment {
+        return Verdict::Drop(reason);
+    }
     if packet.is_link_group || tables.address(packet.dst).is_some() {
         return to_kernel(context, if is_served { reason } else { DropReason::NoKernelInterface });
     }

@@ -8,11 +8,11 @@
 //! ```
 
 use super::WorkerState;
-use super::process::{Context, local_only, to_kernel};
+use super::process::{Context, local_only, to_kernel, too_big};
 use crate::checksum::Delta;
 use crate::conn::{Direction, Found, State};
 use crate::icmp;
-use crate::icmp::generate::{TTL, is_host};
+use crate::icmp::generate::{Error, TTL, is_host};
 use crate::key::{Key, QueryType};
 use crate::net::Family;
 use crate::parse::Packet;
@@ -32,24 +32,28 @@ impl WorkerState {
         if !icmp::has_good_checksum(frame.bytes(), packet) {
             return Verdict::Drop(DropReason::IcmpBadChecksum);
         }
-        let is_request = self
-            .conns
-            .get(found.index)
-            .is_some_and(|conn| matches!(conn.state, State::Request { .. }));
-        let found = if is_request && found.entry == Direction::Outbound {
-            match self.make_reply(context.tables, context.now, found.index) {
-                Ok(index) => Found { index, entry: Direction::Inbound },
-                Err(reason) => return Verdict::Drop(reason),
+        let Some(state) = self.conns.get(found.index).map(|conn| conn.state) else {
+            return Verdict::Drop(DropReason::NoConnection);
+        };
+        let found = match (state, found.entry) {
+            // The reply half was made by an earlier frame of this burst, after the lookup.
+            (State::Request { reply: Some(index) }, Direction::Outbound) => {
+                Found { index, entry: Direction::Inbound }
             }
-        } else {
-            found
+            (State::Request { reply: None }, Direction::Outbound) => {
+                // A reply that ends here makes nothing.
+                if packet.ttl <= 1 {
+                    return self.answer_error(context, frame, packet, Error::TimeExceeded);
+                }
+                match self.make_reply(context.tables, context.now, found.index) {
+                    Ok(index) => Found { index, entry: Direction::Inbound },
+                    Err(reason) => return Verdict::Drop(reason),
+                }
+            }
+            _ => found,
         };
         debug_assert!(self.conns.get(found.index).is_some_and(|conn| conn.inbound == *key));
-        let verdict = self.forward(context, frame, packet, found);
-        if is_request && matches!(verdict, Verdict::Transmit(_) | Verdict::Wait(_)) {
-            self.counters.icmp_query_forwarded.add(1);
-        }
-        verdict
+        self.forward(context, frame, packet, found)
     }
 
     /// A query without a connection.
@@ -74,15 +78,14 @@ impl WorkerState {
         if !icmp::has_good_checksum(frame.bytes(), packet) {
             return Verdict::Drop(DropReason::IcmpBadChecksum);
         }
+        if packet.ttl <= 1 {
+            return self.answer_error(context, frame, packet, Error::TimeExceeded);
+        }
         match self.schedule(context, packet, key, service, State::Request { reply: None }) {
             Ok(index) => {
                 self.counters.icmp_query_created.add(1);
                 let found = Found { index, entry: Direction::Inbound };
-                let verdict = self.forward(context, frame, packet, found);
-                if matches!(verdict, Verdict::Transmit(_) | Verdict::Wait(_)) {
-                    self.counters.icmp_query_forwarded.add(1);
-                }
-                verdict
+                self.forward(context, frame, packet, found)
             }
             Err(reason) => Verdict::Drop(reason),
         }
@@ -129,6 +132,10 @@ impl WorkerState {
         }
         if !icmp::has_good_checksum(frame.bytes(), packet) {
             return Verdict::Drop(DropReason::IcmpBadChecksum);
+        }
+        // It came in over a link that takes longer packets than the way back.
+        if too_big(tables, packet, packet.src).is_some() {
+            return Verdict::Drop(DropReason::TooBig);
         }
         let rate = tables.limits.icmp_echo_per_s;
         if !self.echoes.take(context.now, rate, rate) {

@@ -3,9 +3,9 @@
 
 use super::WorkerState;
 use super::process::{Context, local_only};
-use crate::conn::{Conn, ConnIndex, Direction, Found, State, TcpState};
+use crate::conn::{Conn, ConnIndex, Direction, Found, State, TcpState, Timer};
 use crate::counters::Counter;
-use crate::icmp::generate::is_host;
+use crate::icmp::generate::{self, is_host};
 use crate::key::{Key, QueryType};
 use crate::parse::{Packet, Payload};
 use crate::ports::{self, Wanted};
@@ -44,6 +44,10 @@ impl WorkerState {
         if let Some(owner) = self.elsewhere(context, tables.steering().inbound(key)) {
             return owner;
         }
+        // What ends here makes no connection: a traceroute would leave one for each probe.
+        if packet.ttl <= 1 {
+            return self.answer_error(context, frame, packet, generate::Error::TimeExceeded);
+        }
         let state = match packet.payload {
             Payload::Tcp { flags, .. } => {
                 let others = TcpFlags(TcpFlags::ACK.0 | TcpFlags::RST.0 | TcpFlags::FIN.0);
@@ -80,7 +84,11 @@ impl WorkerState {
         service: &Service,
         state: State,
     ) -> Result<ConnIndex, DropReason> {
-        if !is_host(packet.src) || packet.is_link_group || packet.src == packet.dst {
+        let tables = context.tables;
+        let is_own = tables.address(packet.src).is_some()
+            || tables.is_virtual(packet.src)
+            || tables.is_laddr(packet.src);
+        if !is_host(packet.src) || packet.is_link_group || is_own || packet.src == packet.dst {
             return Err(DropReason::BadSource);
         }
         let dest = service.settings.scheduler.pick(service, self.me).ok_or(DropReason::NoDest)?;
@@ -96,7 +104,7 @@ impl WorkerState {
             in_packets: 0,
             out_packets: 0,
         };
-        let index = self.conns.insert(conn, true, true).map_err(|_| DropReason::TableFull)?;
+        let index = self.conns.insert(conn).map_err(|_| DropReason::TableFull)?;
         self.count_made(service, dest, outbound.dst);
         Ok(index)
     }
@@ -130,9 +138,7 @@ impl WorkerState {
             let Some(counters) = laddr.counters.part(self.me.index()) else { continue };
             let steering = (tables.steering(), self.me);
             let local = (laddr.address, counters);
-            if let Some(outbound) =
-                ports::allocate(&self.conns, steering, &tables.limits, local, wanted)
-            {
+            if let Some(outbound) = ports::allocate(&self.conns, steering, tables, local, wanted) {
                 return Ok(outbound);
             }
             counters.conflicts.add(1);
@@ -189,42 +195,49 @@ impl WorkerState {
         }
         let Some(conn) = self.conns.get_mut(found.index) else { return };
         conn.last_seen = context.now;
+        let timeout_ms = conn.state.timeout_ms(&context.tables.timeouts);
+        let is_shorter = timeout_ms < conn.timeout_ms;
+        conn.timeout_ms = timeout_ms;
         match found.entry {
             Direction::Inbound => conn.in_packets += 1,
             Direction::Outbound => conn.out_packets += 1,
         }
-        match (conn.state, packet.payload) {
+        let (state, payload) = (conn.state, packet.payload);
+        if is_shorter && !matches!(state, State::Reply { .. }) {
+            self.conns.rearm(found.index);
+        }
+        match (state, payload) {
             (State::Tcp(old), Payload::Tcp { flags, .. }) => {
                 let new = old.next(direction, flags);
                 if new != old {
-                    self.set_tcp_state(context.tables, found.index, new, dest);
+                    self.set_tcp_state(context.tables, found.index, new);
                 }
             }
             // One timer for the pair: it is the request's.
             (State::Reply { request }, _) => {
                 if let Some(request) = self.conns.get_mut(request) {
                     request.last_seen = context.now;
+                    request.timeout_ms = timeout_ms;
                 }
             }
             _ => {}
         }
     }
 
-    fn set_tcp_state(
-        &mut self,
-        tables: &Tables,
-        index: ConnIndex,
-        new: TcpState,
-        dest: Option<&Dest>,
-    ) {
+    fn set_tcp_state(&mut self, tables: &Tables, index: ConnIndex, new: TcpState) {
         let Some(conn) = self.conns.get_mut(index) else { return };
         let was_active = conn.state.is_active();
         conn.state = State::Tcp(new);
         let timeout_ms = new.timeout_ms(&tables.timeouts);
         let is_shorter = timeout_ms < conn.timeout_ms;
         conn.timeout_ms = timeout_ms;
-        if let Some(part) = dest.and_then(|dest| dest.shared.counters.part(self.me.index()))
-            && was_active != new.is_active()
+        let (service_id, dest_id) = (conn.service, conn.dest);
+        // A removed server's gauges go on: `count_ended` will take away what stands there.
+        let dest = tables
+            .service_by_id_or_deleted(service_id)
+            .and_then(|service| service.dest_or_removed(dest_id));
+        if was_active != new.is_active()
+            && let Some(part) = dest.and_then(|dest| dest.shared.counters.part(self.me.index()))
         {
             if was_active {
                 part.active.decrement();
@@ -242,10 +255,31 @@ impl WorkerState {
     /// Ends connections whose time is over: at most `budget` timers are looked at.
     pub(super) fn expire(&mut self, tables: &Tables, now: Millis, budget: usize) {
         for _ in 0..budget {
-            let Some(index) = self.conns.pop_expired(now, budget) else { return };
-            self.end(tables, index);
-            self.counters.connections_expired.add(1);
+            match self.conns.pop_timer(now) {
+                Timer::Idle(index) => self.expire_one(tables, index),
+                Timer::Used => {}
+                Timer::None => return,
+            }
         }
+    }
+
+    fn expire_one(&mut self, tables: &Tables, index: ConnIndex) {
+        self.end(tables, index);
+        self.counters.connections_expired.add(1);
+    }
+
+    /// Ends the connection that a packet found if its time is over, though its timer has not fired.
+    pub(super) fn is_over(&mut self, tables: &Tables, now: Millis, index: ConnIndex) -> bool {
+        let Some(conn) = self.conns.get(index) else { return true };
+        if self.expires_at(conn) > now {
+            return false;
+        }
+        let owner = match conn.state {
+            State::Reply { request } => request,
+            _ => index,
+        };
+        self.expire_one(tables, owner);
+        true
     }
 
     /// Ends a connection, and with a request its reply.
@@ -299,11 +333,12 @@ impl WorkerState {
         if let Some(request) = self.conns.get_mut(request_index) {
             request.state = State::Request { reply: Some(index) };
         }
-        let service = tables.service_by_id(request.service);
-        if let Some(dest) = service.and_then(|service| service.dest(request.dest))
+        let service = tables.service_by_id_or_deleted(request.service);
+        if let Some(dest) = service.and_then(|service| service.dest_or_removed(request.dest))
             && let Some(part) = dest.shared.counters.part(self.me.index())
         {
             part.inactive.increment();
+            dest.check_thresholds();
         }
         self.counters.connections_made.add(1);
         self.count_connections();
@@ -326,5 +361,5 @@ fn laddr_part(
     local: crate::key::Address,
     me: usize,
 ) -> Option<&crate::counters::LaddrCounters> {
-    service.laddrs.iter().find(|laddr| laddr.address == local)?.counters.part(me)
+    service.laddr_or_removed(local)?.counters.part(me)
 }
