@@ -15,7 +15,7 @@ const LONG_FILES: &[&str] = &[];
 /// Functions that may be longer, as `file:name`. The list only gets shorter.
 const LONG_FUNCTIONS: &[&str] = &[];
 /// Reasons to drop a frame that no test names. The list only gets shorter.
-const UNTESTED_DROPS: &[&str] = &["MultiSegment", "SteerFull", "TransmitFull"];
+const UNTESTED_DROPS: &[&str] = &[];
 
 /// Folders that are not ours to tidy: what is built, and transcripts of other programs.
 const SKIPPED: &[&str] = &["target", ".git", "golden", "corpus", "artifacts"];

@@ -279,3 +279,7 @@ mod tests {
         assert_eq!(sender_for(3, 0), WorkerId(0));
     }
 }
+
+#[cfg(test)]
+#[path = "lane_tests.rs"]
+mod dpdk_tests;
