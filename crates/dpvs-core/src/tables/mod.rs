@@ -176,7 +176,8 @@ impl Tables {
         self.service_index.len()
     }
 
-    /// Returns whether an address is a local address of any service.
+    /// Returns whether an address is a local address of any service, or was one and connections may
+    /// still use it.
     pub fn is_laddr(&self, address: Address) -> bool {
         self.laddr_index.contains_key(&address)
     }

@@ -11,6 +11,7 @@ use dpvs_api::types::{Laddr, LaddrList, LaddrSpec, ServiceLaddrs, ServiceSelecto
 use dpvs_api::{ErrorCode, RpcError};
 use dpvs_core::key::Address;
 use dpvs_core::tables::{LocalAddress, Scope, Service, Tables};
+use std::sync::Arc;
 
 /// Adds a local address to a service, and to the port.
 pub(super) fn add(stage: &mut Stage<'_>, spec: &LaddrSpec) -> Result<(), RpcError> {
@@ -69,7 +70,9 @@ pub(super) fn clean_up(stage: &mut Stage<'_>, addresses: Vec<Address>) -> Result
             Some(standing) if standing.came_with_laddr => standing.port,
             _ => continue,
         };
-        if !stage.tables().is_laddr(address) {
+        // `Tables::is_laddr` also knows addresses that connections may still use.
+        let has = |service: &Arc<Service>| service.laddrs.iter().any(|l| l.address == address);
+        if !stage.tables().services().any(has) {
             stage.draft.del_address(address, port).map_err(refused)?;
         }
     }
