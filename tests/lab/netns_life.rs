@@ -53,7 +53,10 @@ fn a_vanished_interface_does_not_end_it(lab: &mut Lab) {
         assert!(is_pinged(lab), "the other port is disturbed");
     }
     assert!(lab.daemon().is_answering());
-    lab.run("dpip link show").ok();
+    wait_until("the port is told to be down", || {
+        let shown = lab.run("dpip link show dpdk1").ok();
+        shown.contains("DOWN")
+    });
     let status = lab.take_daemon().stop();
     assert!(status.success(), "{status}");
 }

@@ -17,6 +17,23 @@ pub(crate) const PATH_DEFAULT: &str = "/etc/dpvs/dpvs.toml";
 /// Longest name of a port, as of a Linux interface.
 const PORT_NAME_LEN_MAX: usize = 15;
 
+/// Longest configuration file in bytes.
+const FILE_LEN_MAX: u64 = 1 << 20;
+
+/// Reads a regular file. From anything else a reload could wait for ever.
+fn read_file(path: &Path) -> std::io::Result<String> {
+    use std::io::{Error, Read as _};
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let flags = nix::fcntl::OFlag::O_NONBLOCK.bits();
+    let file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(Error::other("it is not a regular file"));
+    }
+    let mut text = String::new();
+    file.take(FILE_LEN_MAX).read_to_string(&mut text)?;
+    Ok(text)
+}
+
 /// Everything that can be configured.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -281,7 +298,7 @@ impl Config {
             Some(path) => (path.as_path(), true),
             None => (Path::new(PATH_DEFAULT), false),
         };
-        let mut config = match std::fs::read_to_string(path) {
+        let mut config = match read_file(path) {
             Ok(text) => Config::parse(&text, path)?,
             Err(error) if !is_required && error.kind() == std::io::ErrorKind::NotFound => {
                 Config::default()

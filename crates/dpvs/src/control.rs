@@ -254,6 +254,11 @@ impl Control {
         for line in &mut self.lines {
             line.catch_up(&tables);
         }
+        for (link, port) in self.links.iter_mut().zip(tables.ports()) {
+            if let Some(news) = link.watch() {
+                tracing::warn!("port {}: {news}", port.name);
+            }
+        }
         let now = self.now();
         let is_over = |until: Option<Millis>| until.is_some_and(|until| until <= now);
         if self.tables.addresses().iter().any(|address| is_over(address.valid_until)) {

@@ -32,6 +32,12 @@ pub trait LinkControl: Send {
     /// `Range` for an MTU that it cannot have, `NotSupported` if the driver refuses.
     fn change(&mut self, change: LinkChange) -> Result<(), RpcError>;
 
+    /// Looks whether the device is still there; returns what is new about it, for the log. To be
+    /// called about once a second.
+    fn watch(&mut self) -> Option<String> {
+        None
+    }
+
     /// Returns the change that brings a setting back to where it stands, with `change` ahead.
     fn undo(&self, change: LinkChange) -> LinkChange {
         let info = self.info();
@@ -47,12 +53,19 @@ pub trait LinkControl: Send {
 pub(super) struct PortLink {
     handle: LinkHandle,
     is_promiscuous: bool,
+    /// The Linux interface behind it, by name and number.
+    interface: Option<(String, u32)>,
+    is_gone: bool,
 }
 
 impl PortLink {
     pub(super) fn new(handle: LinkHandle) -> Self {
         let is_promiscuous = handle.port.info().is_promiscuous;
-        PortLink { handle, is_promiscuous }
+        let interface = handle.port.info().interface.clone().and_then(|name| {
+            let index = nix::net::if_::if_nametoindex(name.as_str()).ok()?;
+            Some((name, index))
+        });
+        PortLink { handle, is_promiscuous, interface, is_gone: false }
     }
 }
 
@@ -77,7 +90,8 @@ impl LinkControl for PortLink {
             mtu: u32::from(port.mtu()),
             rx_queues: u32::from(port.info().rx_queues_max),
             tx_queues: u32::from(port.info().tx_queues_max),
-            up: link.up,
+            // Some drivers do not notice that their interface is gone.
+            up: link.up && !self.is_gone,
             speed_mbps: link.speed_mbps.unwrap_or(0),
             full_duplex: link.full_duplex,
             autoneg: link.autoneg,
@@ -100,6 +114,20 @@ impl LinkControl for PortLink {
             buffers_free: free,
             buffers_used: u64::from(pool.count()).saturating_sub(free),
         }
+    }
+
+    fn watch(&mut self) -> Option<String> {
+        let (name, index) = self.interface.as_ref()?;
+        let is_there = nix::net::if_::if_nametoindex(name.as_str()).is_ok_and(|i| i == *index);
+        if is_there != self.is_gone {
+            return None;
+        }
+        self.is_gone = !is_there;
+        Some(if is_there {
+            format!("interface {name} is there again")
+        } else {
+            format!("interface {name} is gone: restart dpvs once it is back")
+        })
     }
 
     fn change(&mut self, change: LinkChange) -> Result<(), RpcError> {
