@@ -5,6 +5,7 @@ use crate::{ping_service, ping_service_v6, states};
 use dpvs_api::types::Protocol;
 use dpvs_tests::Lab;
 use std::thread;
+use std::time::Duration;
 
 dpvs_tests::lab_tests!(plain:
     real_servers_answer_and_two_connections_are_listed,
@@ -72,10 +73,13 @@ fn two_clients_with_one_identifier_get_their_own_answers(lab: &mut Lab) {
     ping_service(lab);
     let client = lab.client();
     thread::scope(|scope| {
-        for source in ["10.1.0.10", "10.1.0.11"] {
+        // Half an interval apart: between its making and its binding, one's raw socket also takes
+        // the other's replies, and ping would call its own one a duplicate.
+        for (source, delay_ms) in [("10.1.0.10", 0), ("10.1.0.11", 50)] {
             let line = format!("ping -I {source} -e 7 -c 5 -i 0.1 -W 2 10.0.0.100");
             let client = &client;
             scope.spawn(move || {
+                thread::sleep(Duration::from_millis(delay_ms));
                 let text = client.run(&line).ok();
                 assert!(text.contains("5 received") && !text.contains("DUP"), "{text}");
             });
