@@ -142,7 +142,8 @@ impl WorkerState {
             }
         }
         let outer = fullnat::ends(conn, direction);
-        if too_big(tables, packet, outer.dst.address).is_some() {
+        let route = tables.routes().lookup(outer.dst.address);
+        if too_big(tables, packet, route).is_some() {
             return Verdict::Drop(DropReason::TooBig);
         }
         // The quoted packet went the other way: it is what the error's receiver once sent.
@@ -166,7 +167,7 @@ impl WorkerState {
         }
         let out = Packet { src: outer.src.address, dst: outer.dst.address, ..*packet };
         debug_assert_eq!(out.dst, inner.src.address, "an error goes to whom it quotes");
-        self.send(tables, context.now, frame, &out)
+        self.send_by(tables, context.now, frame, &out, route)
     }
 }
 

@@ -19,7 +19,7 @@ use crate::limiter::TokenBucket;
 use crate::neighbour::{Link, NeighbourUpdate, Neighbours};
 use crate::net::{Family, Mac};
 use crate::parse::Packet;
-use crate::tables::Tables;
+use crate::tables::{RouteLookup, Tables};
 use crate::wire::{EtherType, EthernetHeader, view_mut};
 use crate::{DropReason, Frame, Millis, NextHop, PortId, Verdict, WorkerId};
 use arrayvec::ArrayVec;
@@ -158,7 +158,19 @@ impl WorkerState {
         frame: &mut F,
         packet: &Packet,
     ) -> Verdict {
-        let Some(route) = tables.routes().lookup(packet.dst) else {
+        self.send_by(tables, now, frame, packet, tables.routes().lookup(packet.dst))
+    }
+
+    /// The same, by a route that has been looked up.
+    fn send_by<F: Frame>(
+        &mut self,
+        tables: &Tables,
+        now: Millis,
+        frame: &mut F,
+        packet: &Packet,
+        route: Option<RouteLookup>,
+    ) -> Verdict {
+        let Some(route) = route else {
             return Verdict::Drop(DropReason::NoRoute);
         };
         let Some(port) = tables.port(route.port) else {

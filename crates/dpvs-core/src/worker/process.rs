@@ -7,7 +7,7 @@ use crate::icmp::generate;
 use crate::key::Key;
 use crate::net::Family;
 use crate::parse::{Packet, Parsed, Payload, parse};
-use crate::tables::{LocalAddress, Tables};
+use crate::tables::{LocalAddress, RouteLookup, Tables};
 use crate::{BURST, DropReason, Frame, Millis, PortId, Verdict};
 
 /// A stage's view of one frame.
@@ -159,7 +159,8 @@ impl WorkerState {
             return self.answer_error(context, frame, packet, generate::Error::TimeExceeded);
         }
         let ends = crate::forward::fullnat::ends(&conn, direction);
-        if let Some(mtu) = too_big(context.tables, packet, ends.dst.address) {
+        let route = context.tables.routes().lookup(ends.dst.address);
+        if let Some(mtu) = too_big(context.tables, packet, route) {
             return self.answer_error(context, frame, packet, generate::Error::TooBig(mtu));
         }
         if crate::forward::fullnat::rewrite(frame.bytes_mut(), packet, ends).is_none() {
@@ -170,7 +171,7 @@ impl WorkerState {
             self.counters.icmp_query_forwarded.add(1);
         }
         let out = Packet { src: ends.src.address, dst: ends.dst.address, ..*packet };
-        self.send(context.tables, context.now, frame, &out)
+        self.send_by(context.tables, context.now, frame, &out, route)
     }
 
     /// Drops a packet, telling its sender why if that is allowed and within the limits.
@@ -221,9 +222,10 @@ impl WorkerState {
     }
 }
 
-/// Returns the MTU of the way out if the packet is longer. Fragments are not made.
-pub(super) fn too_big(tables: &Tables, packet: &Packet, dst: crate::key::Address) -> Option<u32> {
-    let route = tables.routes().lookup(dst)?;
+/// Returns the MTU of the way out if the packet is longer. Fragments are not made. Without a route
+/// nothing is too big: the packet is dropped for that where it is sent.
+pub(super) fn too_big(tables: &Tables, packet: &Packet, route: Option<RouteLookup>) -> Option<u32> {
+    let route = route?;
     let port_mtu = tables.port(route.port).map_or(u32::MAX, |port| port.mtu);
     let mtu = if route.mtu == 0 { port_mtu } else { route.mtu.min(port_mtu) };
     let mtu = match packet.family {

@@ -134,7 +134,8 @@ impl WorkerState {
             return Verdict::Drop(DropReason::IcmpBadChecksum);
         }
         // It came in over a link that takes longer packets than the way back.
-        if too_big(tables, packet, packet.src).is_some() {
+        let route = tables.routes().lookup(packet.src);
+        if too_big(tables, packet, route).is_some() {
             return Verdict::Drop(DropReason::TooBig);
         }
         let rate = tables.limits.icmp_echo_per_s;
@@ -146,7 +147,7 @@ impl WorkerState {
         }
         self.counters.icmp_echo_replied.add(1);
         let out = Packet { src: packet.dst, dst: packet.src, ..*packet };
-        self.send(tables, context.now, frame, &out)
+        self.send_by(tables, context.now, frame, &out, route)
     }
 }
 

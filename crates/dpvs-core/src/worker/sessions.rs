@@ -120,8 +120,7 @@ impl WorkerState {
         let cursor =
             &service.counters.part(self.me.index()).ok_or(DropReason::NoLocalAddress)?.laddr_cursor;
         let reply = if key.protocol.is_icmp() {
-            let [icmp_type, code] = key.dport.to_be_bytes();
-            QueryType::from_wire(key.protocol, icmp_type, code).map(QueryType::opposite)
+            QueryType::from_ports(key.protocol, key.dport).map(QueryType::opposite)
         } else {
             None
         };
