@@ -3,7 +3,7 @@
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use dpvs_bench::{Flows, burst};
-use dpvs_core::forward::{Ends, fullnat};
+use dpvs_core::forward::{Ends, rewrite};
 use dpvs_core::key::{Address, Endpoint};
 use dpvs_core::net::{Mac, Protocol};
 use dpvs_core::parse::{Parsed, parse};
@@ -37,7 +37,7 @@ fn rewriting(c: &mut Criterion) {
     c.bench_function("rewrite/tcp4", |b| {
         b.iter_batched_ref(
             || frame.clone(),
-            |bytes| fullnat::rewrite(black_box(bytes), &packet, ends),
+            |bytes| rewrite(black_box(bytes), &packet, ends),
             BatchSize::SmallInput,
         );
     });

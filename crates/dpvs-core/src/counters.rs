@@ -204,6 +204,8 @@ pub struct DestCounters {
     pub active: Gauge,
     /// Other connections.
     pub inactive: Gauge,
+    /// Clients bound to it by persistence.
+    pub persistent: Gauge,
 }
 
 impl HasTraffic for ServiceCounters {
@@ -222,6 +224,11 @@ impl PerWorker<DestCounters> {
     /// Returns the established connections over all workers.
     pub fn active(&self) -> u32 {
         self.parts.iter().fold(0, |sum: u32, part| sum.saturating_add(part.active.get()))
+    }
+
+    /// Returns the clients bound by persistence over all workers.
+    pub fn persistent(&self) -> u32 {
+        self.parts.iter().fold(0, |sum: u32, part| sum.saturating_add(part.persistent.get()))
     }
 
     /// Returns the other connections over all workers.
@@ -301,6 +308,10 @@ worker_counters! {
     icmp_made_time_exceeded,
     /// Errors made here: too big for the way out.
     icmp_made_too_big,
+    /// Errors made here: nobody to take the packet.
+    icmp_made_unreachable,
+    /// TCP resets made here: no real server.
+    resets_made,
     /// Errors not made because of the limits.
     icmp_made_limited,
 }

@@ -43,6 +43,13 @@ impl Address {
         self.0.to_be_bytes()
     }
 
+    /// Returns the address with the bits that `mask` does not have cleared. An IPv4 mask has its
+    /// upper 96 bits set, so that the family stays.
+    #[must_use]
+    pub fn masked(self, mask: u128) -> Address {
+        Address(self.0 & mask)
+    }
+
     /// Returns the bits, for hashing.
     pub fn bits(self) -> u128 {
         self.0

@@ -24,6 +24,7 @@ pub mod neighbour;
 pub mod net;
 pub mod parse;
 mod ports;
+mod reset;
 pub mod scheduler;
 pub mod steering;
 pub mod tables;

@@ -135,6 +135,13 @@ pub enum Payload {
     Other(u8),
 }
 
+impl Payload {
+    /// Returns whether this is half of an ICMP query.
+    pub fn is_query(self) -> bool {
+        matches!(self, Payload::IcmpQuery { .. })
+    }
+}
+
 /// What a frame is.
 #[derive(Clone, Copy, Debug)]
 pub enum Parsed {

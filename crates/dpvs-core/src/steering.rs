@@ -128,12 +128,23 @@ impl Steering {
         if self.workers == 1 {
             return WorkerId(0);
         }
-        let hash = if key.protocol.is_icmp() {
-            self.hash_addresses(key.src, key.dst, &[])
-        } else {
-            let ([a, b], [c, d]) = (key.sport.to_be_bytes(), key.dport.to_be_bytes());
-            self.hash_addresses(key.src, key.dst, &[a, b, c, d])
-        };
+        if key.protocol.is_icmp() {
+            return self.addresses(key.src, key.dst);
+        }
+        let ([a, b], [c, d]) = (key.sport.to_be_bytes(), key.dport.to_be_bytes());
+        self.worker_of(self.hash_addresses(key.src, key.dst, &[a, b, c, d]))
+    }
+
+    /// Returns the owner of what two addresses alone tell: fragments, and clients that persistence
+    /// binds. A NIC that sees no ports hashes the same.
+    pub fn addresses(&self, src: Address, dst: Address) -> WorkerId {
+        if self.workers == 1 {
+            return WorkerId(0);
+        }
+        self.worker_of(self.hash_addresses(src, dst, &[]))
+    }
+
+    fn worker_of(&self, hash: u32) -> WorkerId {
         let low = usize::try_from(hash).unwrap_or(0) % RETA_LEN;
         WorkerId(self.reta.get(low).copied().unwrap_or(0))
     }

@@ -13,6 +13,9 @@ pub enum Verdict {
     Redirect(WorkerId),
     /// Give it to the kernel interface of this port.
     Kernel(PortId),
+    /// Cut it into fragments no longer than this many bytes, IP header included, and give these to
+    /// [`crate::Worker::process_split`].
+    Split(u32),
     /// Keep it until the link address of the next hop is known: [`crate::waiting::Waiting`].
     Wait(NextHop),
     /// It has done its work (an ARP reply was learned); free it.
@@ -89,6 +92,8 @@ drop_reasons! {
     NoService = "no_service",
     /// Belongs to no connection and may not start one (TCP without SYN).
     NoConnection = "no_connection",
+    /// The client stands on the service's black list, or not on its white list.
+    Denied = "denied",
     /// The service has no real server that takes connections.
     NoDest = "no_dest",
     /// The connection's real server is gone.
@@ -97,6 +102,12 @@ drop_reasons! {
     NoLocalAddress = "no_local_address",
     /// No local port or identifier is free.
     LocalPortsExhausted = "local_ports_exhausted",
+    /// Another connection of the client has the same answers: they could not be told apart.
+    TupleInUse = "tuple_in_use",
+    /// A real server for direct routing that is not on a link of ours.
+    OffLink = "off_link",
+    /// No room in front of the packet for the headers of a tunnel.
+    NoHeadroom = "no_headroom",
     /// The connection table is full.
     TableFull = "table_full",
     /// No route to the destination.

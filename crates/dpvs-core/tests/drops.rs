@@ -127,22 +127,14 @@ fn connections_that_cannot_be_made() {
     lab.service(Protocol::Tcp, V, 80, &[]);
     drops(&mut lab, &v4(C, V).tcp(1, 80, SYN, &[]), DropReason::NoDest);
 
-    let key = dpvs_core::tables::ServiceKey {
-        protocol: Protocol::Tcp,
-        address: dpvs_core::key::Address::v4([203, 0, 113, 80]),
-        port: 80,
-    };
+    let vip = dpvs_core::key::Address::v4([203, 0, 113, 80]);
+    let key = dpvs_core::tables::ServiceKey::new(Protocol::Tcp, vip, 80);
     let laddr = dpvs_core::key::Address::v4([10, 1, 1, 200]);
     let end = |last| dpvs_core::key::Endpoint {
         address: dpvs_core::key::Address::v4([10, 1, 1, last]),
         port: 8080,
     };
-    let settings = dpvs_core::tables::DestSettings {
-        forward: dpvs_core::tables::Forward::FullNat,
-        weight: 1,
-        upper_threshold: 0,
-        lower_threshold: 0,
-    };
+    let settings = dpvs_core::tables::DestSettings::new(dpvs_core::tables::Forward::FullNat);
     lab.change(|draft| {
         draft.add_dest(&key, end(10), settings).unwrap();
         draft.del_laddr(&key, laddr).unwrap();

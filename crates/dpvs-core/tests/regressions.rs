@@ -24,13 +24,13 @@ fn a(text: &str) -> Address {
     Address::from(text.parse::<std::net::IpAddr>().unwrap())
 }
 fn key(protocol: Protocol, vip: &str, port: u16) -> ServiceKey {
-    ServiceKey { protocol, address: a(vip), port }
+    ServiceKey::new(protocol, a(vip), port)
 }
 fn end(ip: &str, port: u16) -> Endpoint {
     Endpoint { address: a(ip), port }
 }
 fn set(weight: u32, upper: u32) -> DestSettings {
-    DestSettings { forward: Forward::FullNat, weight, upper_threshold: upper, lower_threshold: 0 }
+    DestSettings { weight, upper_threshold: upper, ..DestSettings::new(Forward::FullNat) }
 }
 fn id(frame: &[u8]) -> u16 {
     u16::from_be_bytes([frame[38], frame[39]])

@@ -365,6 +365,7 @@ impl Config {
             icmp_made_per_s: self.icmp.made_per_s,
             icmp_echo_per_s: self.icmp.echo_per_s,
             icmp_relay_source_quench: self.icmp.source_quench == SourceQuench::Relay,
+            ..Limits::default()
         }
     }
 

@@ -74,7 +74,9 @@ impl Ways {
                     self.refuse(handed, DropReason::SteerFull);
                 }
             }
-            Verdict::Wait(_) | Verdict::Consumed | Verdict::Drop(_) => self.free(frame.into_mbuf()),
+            Verdict::Split(_) | Verdict::Wait(_) | Verdict::Consumed | Verdict::Drop(_) => {
+                self.free(frame.into_mbuf());
+            }
         }
     }
 

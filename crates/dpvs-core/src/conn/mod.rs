@@ -11,7 +11,7 @@ pub use tcp::TcpState;
 use crate::Millis;
 use crate::key::{Endpoint, Key};
 use crate::net::Protocol;
-use crate::tables::{DestId, ServiceId, Timeouts};
+use crate::tables::{DestId, Forward, ServiceId, Timeouts};
 
 /// Which way a packet goes through the balancer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +39,32 @@ pub enum State {
         /// The request half, which outlives it.
         request: ConnIndex,
     },
+    /// Not a connection: what binds a client to a real server (persistence).
+    Template {
+        /// Connections made by it that have not ended.
+        members: u32,
+    },
+}
+
+/// By which of its keys a connection is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entries {
+    /// By both.
+    Both,
+    /// By what the client sends alone: the answers go past us.
+    Inbound,
+    /// By what the real server sends alone: each of the client's packets makes a connection.
+    Outbound,
+}
+
+impl Entries {
+    pub(crate) fn has(self, direction: Direction) -> bool {
+        match self {
+            Entries::Both => true,
+            Entries::Inbound => direction == Direction::Inbound,
+            Entries::Outbound => direction == Direction::Outbound,
+        }
+    }
 }
 
 impl State {
@@ -49,15 +75,20 @@ impl State {
             State::Udp => "UDP",
             State::Request { .. } => "REQUEST",
             State::Reply { .. } => "REPLY",
+            State::Template { .. } => "NONE",
         }
     }
 
-    /// Returns the idle timeout in milliseconds.
-    pub fn timeout_ms(self, timeouts: &Timeouts) -> u32 {
+    /// Returns the idle timeout in milliseconds. `own_ms` is the service's own for connections that
+    /// stand; 0 is the protocol's. A template's is its service's persistence, which is kept in it.
+    pub fn timeout_ms(self, timeouts: &Timeouts, own_ms: u32) -> u32 {
+        let or_own = |ms| if own_ms == 0 { ms } else { own_ms };
         match self {
+            State::Tcp(TcpState::Established) => or_own(timeouts.tcp_ms),
             State::Tcp(state) => state.timeout_ms(timeouts),
-            State::Udp => timeouts.udp_ms,
+            State::Udp => or_own(timeouts.udp_ms),
             State::Request { .. } | State::Reply { .. } => timeouts.icmp_ms,
+            State::Template { .. } => 0,
         }
     }
 
@@ -70,7 +101,7 @@ impl State {
 /// A connection.
 ///
 /// The four ends follow from the two keys: the client sends to the virtual address, the real server
-/// to the local one. The reply half of an ICMP query pair is found by what the real server sends;
+/// to the local one, which is the client itself where the source is not translated. The reply half of an ICMP query pair is found by what the real server sends;
 /// its other key is that of its request and is not in the table.
 #[derive(Clone, Copy, Debug)]
 pub struct Conn {
@@ -84,6 +115,12 @@ pub struct Conn {
     pub service: ServiceId,
     /// The real server.
     pub dest: DestId,
+    /// The forwarding method it was made with.
+    pub forward: Forward,
+    /// By which keys it is found.
+    pub entries: Entries,
+    /// The template that it was made by, in the table of templates.
+    pub template: Option<ConnIndex>,
     /// When the last packet came.
     pub last_seen: Millis,
     /// How long it may be idle from then on.

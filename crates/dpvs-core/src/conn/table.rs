@@ -187,20 +187,27 @@ impl ConnTable {
         }
     }
 
-    /// Puts a connection in under both its keys, and sets its timer.
+    /// Puts a connection in under its keys, and sets its timer.
     ///
     /// # Errors
     /// [`TableFull`]; nothing is changed.
     pub fn insert(&mut self, conn: Conn) -> Result<ConnIndex, TableFull> {
-        debug_assert!(self.find(&conn.inbound).is_none(), "a key leads to one connection");
+        let (has_inbound, has_outbound) =
+            (conn.entries.has(Direction::Inbound), conn.entries.has(Direction::Outbound));
+        debug_assert!(
+            !has_inbound || self.find(&conn.inbound).is_none(),
+            "one key, one connection"
+        );
         let index = self.take_place()?;
         let entry = |entry| Found { index: ConnIndex(index), entry };
-        if self.insert_entry(&conn.inbound, entry(Direction::Inbound)).is_err() {
+        if has_inbound && self.insert_entry(&conn.inbound, entry(Direction::Inbound)).is_err() {
             self.free.push(index);
             return Err(TableFull);
         }
-        if self.insert_entry(&conn.outbound, entry(Direction::Outbound)).is_err() {
-            self.remove_entry(&conn.inbound, entry(Direction::Inbound));
+        if has_outbound && self.insert_entry(&conn.outbound, entry(Direction::Outbound)).is_err() {
+            if has_inbound {
+                self.remove_entry(&conn.inbound, entry(Direction::Inbound));
+            }
             self.free.push(index);
             return Err(TableFull);
         }
@@ -289,8 +296,12 @@ impl ConnTable {
     /// Removes a connection and returns it.
     pub fn remove(&mut self, index: ConnIndex) -> Option<Conn> {
         let conn = self.slab.get_mut(position(index.0))?.take()?;
-        self.remove_entry(&conn.inbound, Found { index, entry: Direction::Inbound });
-        self.remove_entry(&conn.outbound, Found { index, entry: Direction::Outbound });
+        if conn.entries.has(Direction::Inbound) {
+            self.remove_entry(&conn.inbound, Found { index, entry: Direction::Inbound });
+        }
+        if conn.entries.has(Direction::Outbound) {
+            self.remove_entry(&conn.outbound, Found { index, entry: Direction::Outbound });
+        }
         self.wheel.remove(index.0);
         self.free.push(index.0);
         self.len -= 1;
@@ -320,11 +331,11 @@ impl ConnTable {
 
 #[cfg(test)]
 mod tests {
-    use super::super::State;
+    use super::super::{Entries, State};
     use super::*;
     use crate::key::Address;
     use crate::net::Protocol;
-    use crate::tables::{DestId, ServiceId};
+    use crate::tables::{DestId, Forward, ServiceId};
     use proptest::prelude::*;
     use std::collections::HashMap;
 
@@ -342,6 +353,9 @@ mod tests {
             state: State::Udp,
             service: ServiceId { slot: 0, generation: 0 },
             dest: DestId { slot: 0, generation: 0 },
+            forward: Forward::FullNat,
+            entries: Entries::Both,
+            template: None,
             last_seen: Millis(0),
             timeout_ms: 1000,
             in_packets: 0,

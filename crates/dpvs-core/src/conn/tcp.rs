@@ -71,6 +71,21 @@ impl TcpState {
         }
     }
 
+    /// Returns the state after a packet where only the client's packets are seen. Its FIN says that
+    /// the end is near, whichever side closed first: `FIN_WAIT`, as IPVS shows it in direct routing.
+    #[must_use]
+    pub fn next_one_way(self, flags: TcpFlags) -> TcpState {
+        use TcpState::{Close, Established, FinWait, None, SynRecv};
+        let is_syn = flags.has(TcpFlags::SYN);
+        match self {
+            _ if flags.has(TcpFlags::RST) => Close,
+            _ if flags.has(TcpFlags::FIN) => FinWait,
+            None | FinWait | Close if is_syn => SynRecv,
+            SynRecv if flags.has(TcpFlags::ACK) && !is_syn => Established,
+            state => state,
+        }
+    }
+
     /// Returns the state after a packet.
     #[must_use]
     pub fn next(self, direction: Direction, flags: TcpFlags) -> TcpState {
@@ -169,6 +184,18 @@ mod tests {
     fn a_reset_of_either_side_closes_and_a_refused_handshake_too() {
         assert_eq!(run(&[(Inbound, SYN), (Outbound, RST | ACK)])[1], "CLOSE");
         assert_eq!(run(&[(Inbound, SYN), (Inbound, ACK), (Inbound, RST)])[2], "CLOSE");
+    }
+
+    #[test]
+    fn one_way_a_connection_opens_closes_and_opens_again() {
+        let mut state = TcpState::None;
+        let states = [SYN, ACK, ACK, FIN_ACK, ACK, SYN, RST].map(|flags| {
+            state = state.next_one_way(TcpFlags(flags));
+            state.name()
+        });
+        let expected =
+            ["SYN_RECV", "ESTABLISHED", "ESTABLISHED", "FIN_WAIT", "FIN_WAIT", "SYN_RECV", "CLOSE"];
+        assert_eq!(states, expected);
     }
 
     /// A retransmitted SYN must not hold a half-open connection up as established.

@@ -6,63 +6,55 @@
 //! outbound   R:dport -> L:lport   becomes   V:vport -> C:cport
 //! ```
 //! In an ICMP query the identifier takes the ports' place: `cport` on one side, `lport` on the other.
+//! The worker owns the answers because it takes local ports of its own classes alone.
 
-use super::{Ends, rewrite_addresses};
-use crate::checksum;
-use crate::conn::{Conn, Direction};
-use crate::key::Endpoint;
-use crate::net::Family;
-use crate::parse::{Packet, Payload};
-use crate::wire::{IcmpHeader, TcpHeader, UdpHeader, view_mut};
-use zerocopy::big_endian::U16;
+use super::{Binding, virtual_of_one_family};
+use crate::DropReason;
+use crate::ids::position;
+use crate::key::{Endpoint, Key, QueryType};
+use crate::ports::{self, Wanted};
+use crate::tables::{Refusal, ServiceKey};
 
-/// Returns the ends that a packet of a connection has when it leaves. `direction` is the packet's
-/// way through the balancer, not the entry that it was found by.
-pub fn ends(conn: &Conn, direction: Direction) -> Ends {
-    match direction {
-        Direction::Inbound => Ends { src: conn.local(), dst: conn.dest_end() },
-        Direction::Outbound if conn.protocol().is_icmp() => {
-            let identifier = conn.client().port;
-            Ends { src: Endpoint { port: identifier, ..conn.virtual_() }, dst: conn.client() }
-        }
-        Direction::Outbound => Ends { src: conn.virtual_(), dst: conn.client() },
-    }
+/// Most local addresses that are tried for one connection.
+const LADDRS_TRIED_MAX: usize = 8;
+
+/// Local addresses may be given later, so only the family is looked at.
+pub(super) fn check(key: &ServiceKey, endpoint: Endpoint) -> Result<(), Refusal> {
+    virtual_of_one_family(key, endpoint)
 }
 
-/// Rewrites a packet to `ends`: addresses, ports or identifier, time to live, checksums.
-///
-/// `None` only if `packet` is not of this frame.
-pub fn rewrite(bytes: &mut [u8], packet: &Packet, ends: Ends) -> Option<()> {
-    let addresses = rewrite_addresses(bytes, packet, ends)?;
-    let (sport, dport) = (ends.src.port.to_be_bytes(), ends.dst.port.to_be_bytes());
-    match packet.payload {
-        Payload::Tcp { .. } => {
-            let tcp: &mut TcpHeader = view_mut(bytes, packet.l4)?;
-            let ports = checksum::Delta::words(tcp.sport.to_bytes(), sport)
-                .and(checksum::Delta::words(tcp.dport.to_bytes(), dport));
-            (tcp.sport, tcp.dport) = (U16::from_bytes(sport), U16::from_bytes(dport));
-            tcp.checksum.update(addresses.and(ports));
+/// Binds a local address with a port or identifier; the local addresses take turns.
+pub(super) fn bind(binding: &Binding<'_>) -> Result<Key, DropReason> {
+    let Binding { tables, key, service, .. } = *binding;
+    let me = binding.me.index();
+    let server = binding.server();
+    let family = server.address.family();
+    let cursor = &service.counters.part(me).ok_or(DropReason::NoLocalAddress)?.laddr_cursor;
+    let wanted = Wanted { protocol: key.protocol, dest: server, reply: reply_to(key) };
+    let mut result = DropReason::NoLocalAddress;
+    let count = service.laddrs.len();
+    for _ in 0..count.min(LADDRS_TRIED_MAX) {
+        let at = position(cursor.get()) % count;
+        cursor.set(u32::try_from(at + 1).unwrap_or(0));
+        let Some(laddr) = service.laddrs.get(at).filter(|l| l.address.family() == family) else {
+            continue;
+        };
+        let Some(counters) = laddr.counters.part(me) else { continue };
+        let steering = (tables.steering(), binding.me);
+        let local = (laddr.address, counters);
+        if let Some(answer) = ports::allocate(binding.conns, steering, tables, local, wanted) {
+            return Ok(answer);
         }
-        Payload::Udp { .. } => {
-            let udp: &mut UdpHeader = view_mut(bytes, packet.l4)?;
-            let ports = checksum::Delta::words(udp.sport.to_bytes(), sport)
-                .and(checksum::Delta::words(udp.dport.to_bytes(), dport));
-            (udp.sport, udp.dport) = (U16::from_bytes(sport), U16::from_bytes(dport));
-            udp.checksum.update_udp(addresses.and(ports));
-        }
-        Payload::IcmpQuery { .. } => {
-            let icmp: &mut IcmpHeader = view_mut(bytes, packet.l4)?;
-            let [a, b, sequence @ ..] = icmp.rest;
-            let identifier = checksum::Delta::words([a, b], sport);
-            let ([a, b], [c, d]) = (sport, sequence);
-            icmp.rest = [a, b, c, d];
-            icmp.checksum.update(match packet.family {
-                Family::V4 => identifier,
-                Family::V6 => identifier.and(addresses),
-            });
-            crate::icmp::settle_zero(bytes, packet)?;
-        }
-        _ => return None,
+        counters.conflicts.add(1);
+        result = DropReason::LocalPortsExhausted;
     }
-    Some(())
+    Err(result)
+}
+
+/// Returns the type of the reply to a query.
+pub(super) fn reply_to(key: &Key) -> Option<QueryType> {
+    if !key.protocol.is_icmp() {
+        return None;
+    }
+    QueryType::from_ports(key.protocol, key.dport).map(QueryType::opposite)
 }

@@ -1,13 +1,29 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Forwarding methods: how a packet of a connection is rewritten. One file a method.
+//! Forwarding methods. One file a method: what it can work with (`check`), what the answer to its
+//! packets looks like (`bind`), and what else is its own.
+//!
+//! A new one is a file, a variant of [`Forward`], and a line in each `match` of this file. Nothing
+//! else knows the methods. The methods that translate share [`rewrite`]: where a packet comes from
+//! and goes to when it leaves follows from the two keys of its connection.
 
-pub mod fullnat;
+mod direct;
+mod fullnat;
+mod nat;
+mod rewrite;
+mod snat;
+mod tunnel;
 
-use crate::checksum::{self, Delta};
-use crate::key::Endpoint;
-use crate::net::Family;
+pub use rewrite::rewrite;
+pub(crate) use rewrite::{rewrite_addresses, take_ttl};
+
+use crate::conn::{Conn, ConnTable, Direction};
+use crate::counters::LaddrCounters;
+use crate::key::{Address, Endpoint, Key};
 use crate::parse::Packet;
-use crate::wire::{Ipv4Header, Ipv6Header, view_mut};
+use crate::tables::{
+    Dest, DestSettings, Forward, Refusal, RefusalKind, Service, ServiceKey, Tables,
+};
+use crate::{DropReason, Frame, WorkerId};
 
 /// Where a packet comes from and goes to. For an ICMP query the identifier is `src.port`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,28 +34,157 @@ pub struct Ends {
     pub dst: Endpoint,
 }
 
-/// Rewrites the addresses of an IP header and takes one from its time to live, which must not be 0.
+/// Checks a real server of a service against what its method can work with.
 ///
-/// The IPv4 header checksum is updated; the change of the addresses is returned for the transport
-/// checksum. `None` only if `packet` is not of this frame.
-pub(crate) fn rewrite_addresses(bytes: &mut [u8], packet: &Packet, ends: Ends) -> Option<Delta> {
-    match packet.family {
-        Family::V4 => {
-            let header: &mut Ipv4Header = view_mut(bytes, packet.l3)?;
-            let addresses = checksum::replace(&mut header.src, &ends.src.address.v4_octets())
-                .and(checksum::replace(&mut header.dst, &ends.dst.address.v4_octets()));
-            let old = [header.ttl, header.protocol];
-            header.ttl = header.ttl.saturating_sub(1);
-            let ttl = Delta::words(old, [header.ttl, header.protocol]);
-            header.checksum.update(addresses.and(ttl));
-            Some(addresses)
+/// # Errors
+/// `Invalid` or `NotSupported` with the reason.
+pub(crate) fn check(
+    tables: &Tables,
+    key: &ServiceKey,
+    endpoint: Endpoint,
+    settings: &DestSettings,
+) -> Result<(), Refusal> {
+    if settings.forward != Forward::Snat && tables.address(endpoint.address).is_some() {
+        let text = format!("{:?} is an address of this balancer", endpoint.address);
+        return Err(Refusal::new(RefusalKind::Invalid, text).at("address"));
+    }
+    match settings.forward {
+        Forward::FullNat => fullnat::check(key, endpoint),
+        Forward::Nat => nat::check(key, endpoint),
+        Forward::Direct => direct::check(tables, key, endpoint),
+        Forward::Tunnel => tunnel::check(key, endpoint, settings.tunnel),
+        Forward::Snat => snat::check(key, endpoint),
+        Forward::Local => {
+            let text = "the balancer itself cannot be a real server";
+            Err(Refusal::new(RefusalKind::NotSupported, text).at("forward"))
         }
-        Family::V6 => {
-            let header: &mut Ipv6Header = view_mut(bytes, packet.l3)?;
-            let addresses = checksum::replace(&mut header.src, &ends.src.address.v6_octets())
-                .and(checksum::replace(&mut header.dst, &ends.dst.address.v6_octets()));
-            header.hop_limit = header.hop_limit.saturating_sub(1);
-            Some(addresses)
+    }
+}
+
+/// What most methods need: a virtual address, and a server of the same family.
+fn virtual_of_one_family(key: &ServiceKey, endpoint: Endpoint) -> Result<(), Refusal> {
+    if key.virtual_().is_none() {
+        let text = "services by match are for SNAT (-J) alone";
+        return Err(Refusal::new(RefusalKind::Invalid, text).at("forward"));
+    }
+    if endpoint.address.family() != key.family() {
+        let text = "a real server of the other address family needs a tunnel";
+        return Err(Refusal::new(RefusalKind::NotSupported, text).at("address"));
+    }
+    Ok(())
+}
+
+/// A connection in the making.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Binding<'a> {
+    pub(crate) tables: &'a Tables,
+    pub(crate) conns: &'a ConnTable,
+    pub(crate) me: WorkerId,
+    /// What the client sends.
+    pub(crate) key: &'a Key,
+    pub(crate) service: &'a Service,
+    pub(crate) dest: &'a Dest,
+}
+
+impl Binding<'_> {
+    /// Returns the real server's end; its port is the client's choice where the server has none.
+    fn server(&self) -> Endpoint {
+        let Endpoint { address, port } = self.dest.endpoint;
+        let port = if port == 0 && !self.key.protocol.is_icmp() { self.key.dport } else { port };
+        Endpoint { address, port }
+    }
+
+    /// Returns what the server sends when it answers to the client itself.
+    fn answer_to_client(&self) -> Option<Key> {
+        let server = self.server();
+        let answer = self.key.reversed()?;
+        let sport = if self.key.protocol.is_icmp() { answer.sport } else { server.port };
+        Some(Key { src: server.address, sport, ..answer })
+    }
+
+    /// Finds what the real server's answers will look like, and takes what is needed for it.
+    pub(crate) fn bind(&self) -> Result<Key, DropReason> {
+        match self.dest.settings.forward {
+            Forward::FullNat => fullnat::bind(self),
+            Forward::Nat => nat::bind(self),
+            Forward::Direct => direct::bind(self),
+            Forward::Tunnel => tunnel::bind(self),
+            Forward::Snat => snat::bind(self),
+            Forward::Local => Err(DropReason::NoDest),
         }
+    }
+}
+
+/// Returns the counters of the address that a connection took a port or identifier of.
+pub(crate) fn pool<'a>(
+    service: &'a Service,
+    dest: Option<&'a Dest>,
+    conn: &Conn,
+    me: WorkerId,
+) -> Option<&'a LaddrCounters> {
+    match conn.forward {
+        Forward::FullNat => {
+            service.laddr_or_removed(conn.local().address)?.counters.part(me.index())
+        }
+        Forward::Snat => dest?.shared.pool()?.part(me.index()),
+        Forward::Nat | Forward::Direct | Forward::Tunnel | Forward::Local => None,
+    }
+}
+
+/// Returns the ends that a packet of a translated connection has when it leaves. `direction` is the
+/// packet's way through the balancer, not the entry that it was found by.
+pub fn ends(conn: &Conn, direction: Direction) -> Ends {
+    match direction {
+        Direction::Inbound => Ends { src: conn.local(), dst: conn.dest_end() },
+        Direction::Outbound if conn.protocol().is_icmp() => {
+            let identifier = conn.client().port;
+            Ends { src: Endpoint { port: identifier, ..conn.virtual_() }, dst: conn.client() }
+        }
+        Direction::Outbound => Ends { src: conn.virtual_(), dst: conn.client() },
+    }
+}
+
+/// Returns the source of an error about a connection's packet that goes on in `direction`, if it is
+/// another than the error came with: the balancer's towards servers, the virtual address towards
+/// clients. Where one side is left as it is, so are the errors from there.
+pub(crate) fn error_source(conn: &Conn, direction: Direction) -> Option<Address> {
+    match (conn.forward, direction) {
+        (Forward::FullNat | Forward::Snat, Direction::Inbound) => Some(conn.local().address),
+        (Forward::FullNat | Forward::Nat, Direction::Outbound) => Some(conn.virtual_().address),
+        _ => None,
+    }
+}
+
+/// Returns the address that a connection's packets are routed to.
+pub(crate) fn towards(conn: &Conn, direction: Direction) -> Address {
+    match direction {
+        Direction::Inbound => conn.dest_end().address,
+        Direction::Outbound => conn.client().address,
+    }
+}
+
+/// Returns how many bytes a method adds to a packet.
+pub(crate) fn overhead(dest: &Dest) -> usize {
+    match dest.settings.forward {
+        Forward::Tunnel => tunnel::overhead(dest.endpoint.address.family(), dest.settings.tunnel),
+        _ => 0,
+    }
+}
+
+/// Makes of a packet what leaves, by a method that does not translate. `source` is an address of
+/// ours for what is wrapped. Returns the packet as it leaves: its destination is where to route it.
+pub(crate) fn pass<F: Frame>(
+    frame: &mut F,
+    packet: &Packet,
+    dest: &Dest,
+    source: Option<Address>,
+) -> Result<Packet, DropReason> {
+    match dest.settings.forward {
+        Forward::Tunnel => {
+            let source = source.ok_or(DropReason::NoLocalAddress)?;
+            let ends = (source, dest.endpoint.address);
+            tunnel::wrap(frame, packet, ends, dest.settings.tunnel).ok_or(DropReason::NoHeadroom)
+        }
+        _ => Ok(*packet),
     }
 }

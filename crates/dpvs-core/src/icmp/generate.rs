@@ -25,20 +25,38 @@ pub enum Error {
     TimeExceeded,
     /// Longer than the way out can take, in bytes: 3/4, ICMPv6 2/0.
     TooBig(u32),
+    /// There is nobody to take it: 3, ICMPv6 1.
+    Unreachable(Unreachable),
+}
+
+/// What cannot be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unreachable {
+    /// The host: 3/1, ICMPv6 1/3.
+    Host,
+    /// The port: 3/3, ICMPv6 1/4.
+    Port,
+    /// It is forbidden: 3/13, ICMPv6 1/1.
+    Prohibited,
 }
 
 impl Error {
     fn header(self, family: Family) -> IcmpHeader {
-        let (icmp_type, rest) = match (self, family) {
-            (Error::TimeExceeded, Family::V4) => (11, [0; 4]),
-            (Error::TimeExceeded, Family::V6) => (3, [0; 4]),
+        let (icmp_type, code, rest) = match (self, family) {
+            (Error::TimeExceeded, Family::V4) => (11, 0, [0; 4]),
+            (Error::TimeExceeded, Family::V6) => (3, 0, [0; 4]),
             (Error::TooBig(mtu), Family::V4) => {
                 let [a, b] = u16::try_from(mtu).unwrap_or(u16::MAX).to_be_bytes();
-                (3, [0, 0, a, b])
+                (3, 4, [0, 0, a, b])
             }
-            (Error::TooBig(mtu), Family::V6) => (2, mtu.to_be_bytes()),
+            (Error::TooBig(mtu), Family::V6) => (2, 0, mtu.to_be_bytes()),
+            (Error::Unreachable(Unreachable::Host), Family::V4) => (3, 1, [0; 4]),
+            (Error::Unreachable(Unreachable::Port), Family::V4) => (3, 3, [0; 4]),
+            (Error::Unreachable(Unreachable::Prohibited), Family::V4) => (3, 13, [0; 4]),
+            (Error::Unreachable(Unreachable::Host), Family::V6) => (1, 3, [0; 4]),
+            (Error::Unreachable(Unreachable::Port), Family::V6) => (1, 4, [0; 4]),
+            (Error::Unreachable(Unreachable::Prohibited), Family::V6) => (1, 1, [0; 4]),
         };
-        let code = if matches!((self, family), (Error::TooBig(_), Family::V4)) { 4 } else { 0 };
         IcmpHeader { icmp_type, code, checksum: Checksum::default(), rest }
     }
 }

@@ -16,16 +16,16 @@ const STEPS_MAX: u32 = 1 << 16;
 pub(super) fn pick(service: &Service, me: WorkerId) -> Option<&Dest> {
     let state = service.counters.part(me.index())?;
     let len = u32::try_from(service.dests.len()).ok()?;
-    if service.weight_gcd == 0 || !service.dests.iter().any(Dest::is_available) {
+    if service.picker.weight_gcd == 0 || !service.dests.iter().any(Dest::is_available) {
         return None;
     }
     let (mut at, mut level) = (state.cursor.get(), state.weight.get());
     for _ in 0..STEPS_MAX {
-        if at >= len || level == 0 || level > service.weight_max {
+        if at >= len || level == 0 || level > service.picker.weight_max {
             at = 0;
-            level = match level.checked_sub(service.weight_gcd) {
-                Some(lower) if lower > 0 && lower <= service.weight_max => lower,
-                _ => service.weight_max,
+            level = match level.checked_sub(service.picker.weight_gcd) {
+                Some(lower) if lower > 0 && lower <= service.picker.weight_max => lower,
+                _ => service.picker.weight_max,
             };
         }
         let dest = service.dests.get(position(at))?;

@@ -1,36 +1,38 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A changeable copy of the tables: services, real servers, local addresses of services.
 
-use super::dest::DestShared;
-use super::service::{DestPlace, ServiceSlot, SlotState};
+use super::draft_dests::{forget_dest, remove_dest};
+use super::service::{ServiceSlot, SlotState};
 use super::{
-    Dest, DestId, DestSettings, Forward, Laddr, MapHash, Refusal, RefusalKind, Service, ServiceId,
-    ServiceKey, ServiceSettings, Tables,
+    AccessList, AccessLists, Laddr, MapHash, Refusal, RefusalKind, Service, ServiceId, ServiceKey,
+    ServiceSettings, Tables,
 };
 use crate::PortId;
 use crate::counters::PerWorker;
 use crate::ids::position;
 use crate::key::{Address, Endpoint};
-use hashbrown::HashMap;
+use crate::net::Protocol;
+use crate::scheduler::{Picker, Scheduler};
+use hashbrown::{HashMap, HashSet};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Deleted services and removed real servers that keep their places.
-const REMEMBERED_MAX: usize = 1024;
-
-/// Greatest weight, as in IPVS.
-const WEIGHT_MAX: u32 = 65535;
+pub(super) const REMEMBERED_MAX: usize = 1024;
 
 /// A copy of the tables to be changed. Each method changes all or, refusing, nothing.
 #[derive(Clone, Debug)]
 pub struct Draft {
     pub(super) tables: Tables,
+    /// Services whose real servers have changed: what follows from them is worked out once, when
+    /// the draft is published.
+    pub(super) changed: HashSet<u32, MapHash>,
 }
 
 impl Draft {
     /// Starts from `tables`.
     pub fn new(tables: &Tables) -> Self {
-        Draft { tables: tables.clone() }
+        Draft { tables: tables.clone(), changed: HashSet::default() }
     }
 
     /// Returns the tables as they would be.
@@ -45,11 +47,18 @@ impl Draft {
 
     /// Ends the draft: tables of the next generation.
     pub fn publish(mut self) -> Tables {
+        for slot in self.changed.drain() {
+            if let Some(entry) = self.tables.services.get_mut(position(slot))
+                && let SlotState::Live(service) | SlotState::Deleted(service) = &mut entry.state
+            {
+                Arc::make_mut(service).index_dests();
+            }
+        }
         self.tables.generation += 1;
         self.tables
     }
 
-    fn workers(&self) -> usize {
+    pub(super) fn workers(&self) -> usize {
         self.tables.steering.workers()
     }
 
@@ -62,7 +71,7 @@ impl Draft {
         key: ServiceKey,
         settings: ServiceSettings,
     ) -> Result<(), Refusal> {
-        check_service_key(&key)?;
+        check_service(&key, &settings)?;
         if self.tables.service_index.contains_key(&key) {
             return Err(Refusal::new(RefusalKind::Exist, "the service stands already"));
         }
@@ -81,17 +90,24 @@ impl Draft {
                 settings,
                 dests: Vec::new(),
                 laddrs: Vec::new(),
-                weight_max: 0,
-                weight_gcd: 0,
+                access: Arc::default(),
+                picker: Picker::default(),
                 counters: Arc::new(PerWorker::new(workers)),
                 places: Vec::new(),
                 removed: VecDeque::new(),
                 laddrs_removed: VecDeque::new(),
+                masks: settings.persistence.map(|persistence| persistence.mask),
             },
         };
         entry.state = SlotState::Live(Arc::new(service));
+        self.changed.insert(slot);
         self.tables.service_index.insert(key, slot);
-        *self.tables.virtual_index.entry(key.address).or_insert(0) += 1;
+        match key {
+            ServiceKey::Virtual(key) => {
+                *self.tables.virtual_index.entry(key.address).or_insert(0) += 1;
+            }
+            ServiceKey::Match(_) => self.tables.match_slots.push(slot),
+        }
         Ok(())
     }
 
@@ -114,6 +130,9 @@ impl Draft {
                 for laddr in &old.laddrs_removed {
                     release(&mut tables.laddr_index, laddr.address);
                 }
+                for dest in &old.removed {
+                    forget_dest(tables, oldest, &old.key, dest);
+                }
             }
             return Ok(oldest);
         }
@@ -132,7 +151,11 @@ impl Draft {
         key: &ServiceKey,
         settings: ServiceSettings,
     ) -> Result<(), Refusal> {
-        self.service_mut(key)?.settings = settings;
+        check_service(key, &settings)?;
+        self.slot_to_change(key)?;
+        let service = self.service_mut(key)?;
+        service.settings = settings;
+        service.masks = settings.persistence.map(|p| p.mask).or(service.masks);
         Ok(())
     }
 
@@ -148,13 +171,21 @@ impl Draft {
         }
         let service = self.service_mut(key)?;
         let endpoints: Vec<Endpoint> = service.dests.iter().map(|dest| dest.endpoint).collect();
+        let mut forgotten = Vec::new();
         for endpoint in endpoints {
-            remove_dest(service, endpoint)?;
+            forgotten.extend(remove_dest(service, endpoint)?);
         }
+        service.access = Arc::default();
         let Some(slot) = self.tables.service_index.remove(key) else {
             return Err(no_service());
         };
-        release(&mut self.tables.virtual_index, key.address);
+        for dest in &forgotten {
+            forget_dest(&mut self.tables, slot, key, dest);
+        }
+        match key {
+            ServiceKey::Virtual(key) => release(&mut self.tables.virtual_index, key.address),
+            ServiceKey::Match(_) => self.tables.match_slots.retain(|other| *other != slot),
+        }
         if let Some(entry) = self.tables.services.get_mut(position(slot))
             && let SlotState::Live(service) = &entry.state
         {
@@ -173,69 +204,6 @@ impl Draft {
         }
     }
 
-    /// Adds a real server to a service.
-    ///
-    /// # Errors
-    /// `NoService`, `Exist`, `Invalid` for an address that cannot be a server's, `Range` for a
-    /// weight or thresholds, `NotSupported` for a forwarding method that is not offered.
-    pub fn add_dest(
-        &mut self,
-        key: &ServiceKey,
-        endpoint: Endpoint,
-        settings: DestSettings,
-    ) -> Result<(), Refusal> {
-        let workers = self.workers();
-        let service = self.service_mut(key)?;
-        check_dest(service, endpoint, &settings)?;
-        if service.dest_at(endpoint).is_some() {
-            return Err(Refusal::new(RefusalKind::Exist, "the real server stands already"));
-        }
-        let (id, shared) = match service.removed.iter().position(|d| d.endpoint == endpoint) {
-            Some(at) => {
-                let old = service
-                    .removed
-                    .remove(at)
-                    .ok_or_else(|| Refusal::new(RefusalKind::NoMemory, "too many servers"))?;
-                (old.id, old.shared)
-            }
-            None => (take_place(service)?, Arc::new(DestShared::new(workers))),
-        };
-        let dest = Dest { id, endpoint, settings, shared };
-        dest.check_thresholds();
-        service.dests.push(dest);
-        index_dests(service);
-        Ok(())
-    }
-
-    /// Changes the settings of a real server; its connections stay.
-    ///
-    /// # Errors
-    /// As [`Draft::add_dest`]; `NoDest` if it does not stand.
-    pub fn set_dest(
-        &mut self,
-        key: &ServiceKey,
-        endpoint: Endpoint,
-        settings: DestSettings,
-    ) -> Result<(), Refusal> {
-        let service = self.service_mut(key)?;
-        let Some(dest) = service.dests.iter_mut().find(|dest| dest.endpoint == endpoint) else {
-            return Err(no_dest());
-        };
-        check_settings(&settings)?;
-        dest.settings = settings;
-        dest.check_thresholds();
-        index_dests(service);
-        Ok(())
-    }
-
-    /// Removes a real server. Its connections find it gone until it comes back.
-    ///
-    /// # Errors
-    /// `NoService`, `NoDest`.
-    pub fn del_dest(&mut self, key: &ServiceKey, endpoint: Endpoint) -> Result<(), Refusal> {
-        remove_dest(self.service_mut(key)?, endpoint)
-    }
-
     /// Adds a local address to a service. The address itself is [`Draft::add_address`]'s.
     ///
     /// # Errors
@@ -252,7 +220,11 @@ impl Draft {
         }
         let workers = self.workers();
         let service = self.service_mut(key)?;
-        if address.family() != key.address.family() {
+        if key.virtual_().is_none() {
+            let text = "services by match (SNAT) take their addresses from their real servers";
+            return Err(Refusal::new(RefusalKind::NotSupported, text).at("service"));
+        }
+        if address.family() != key.family() {
             return Err(Refusal::new(
                 RefusalKind::NotSupported,
                 "a local address of the other family",
@@ -291,7 +263,55 @@ impl Draft {
         Ok(())
     }
 
-    fn service_mut(&mut self, key: &ServiceKey) -> Result<&mut Service, Refusal> {
+    /// Puts a client on a list of a service. Connections that stand go on.
+    ///
+    /// # Errors
+    /// `NoService`, `Exist`, `Invalid` for an address that is no client's or of the other family.
+    pub fn add_access(
+        &mut self,
+        key: &ServiceKey,
+        list: AccessList,
+        client: Address,
+    ) -> Result<(), Refusal> {
+        check_unicast(client, "address")?;
+        if client.family() != key.family() {
+            let text = "a client of the other address family";
+            return Err(Refusal::new(RefusalKind::Invalid, text).at("address"));
+        }
+        let access = Arc::make_mut(&mut self.service_mut(key)?.access);
+        if access.insert(list, client) {
+            Ok(())
+        } else {
+            Err(Refusal::new(RefusalKind::Exist, "the address stands on the list").at("address"))
+        }
+    }
+
+    /// Takes a client from a list of a service.
+    ///
+    /// # Errors
+    /// `NoService`, `NoDest`.
+    pub fn del_access(
+        &mut self,
+        key: &ServiceKey,
+        list: AccessList,
+        client: Address,
+    ) -> Result<(), Refusal> {
+        let access: &mut AccessLists = Arc::make_mut(&mut self.service_mut(key)?.access);
+        if access.remove(list, client) {
+            Ok(())
+        } else {
+            Err(Refusal::new(RefusalKind::NoDest, "not on the list").at("address"))
+        }
+    }
+
+    /// Returns the place of a service whose real servers are going to change.
+    pub(super) fn slot_to_change(&mut self, key: &ServiceKey) -> Result<u32, Refusal> {
+        let slot = self.tables.service_index.get(key).copied().ok_or_else(no_service)?;
+        self.changed.insert(slot);
+        Ok(slot)
+    }
+
+    pub(super) fn service_mut(&mut self, key: &ServiceKey) -> Result<&mut Service, Refusal> {
         let slot = self.tables.service_index.get(key).copied().ok_or_else(no_service)?;
         match self.tables.services.get_mut(position(slot)).map(|entry| &mut entry.state) {
             Some(SlotState::Live(service)) => Ok(Arc::make_mut(service)),
@@ -301,7 +321,7 @@ impl Draft {
 }
 
 /// Counts one use of an address less.
-fn release(uses: &mut HashMap<Address, u32, MapHash>, address: Address) {
+pub(super) fn release(uses: &mut HashMap<Address, u32, MapHash>, address: Address) {
     if let Some(count) = uses.get_mut(&address) {
         *count -= 1;
         if *count == 0 {
@@ -314,11 +334,9 @@ fn no_service() -> Refusal {
     Refusal::new(RefusalKind::NoService, "no such service").at("service")
 }
 
-fn no_dest() -> Refusal {
-    Refusal::new(RefusalKind::NoDest, "no such real server").at("address")
-}
-
-fn check_service_key(key: &ServiceKey) -> Result<(), Refusal> {
+fn check_service(key: &ServiceKey, settings: &ServiceSettings) -> Result<(), Refusal> {
+    check_settings(key, settings)?;
+    let ServiceKey::Virtual(key) = key else { return Ok(()) };
     check_unicast(key.address, "service.address")?;
     let invalid = |text: &str| Err(Refusal::new(RefusalKind::Invalid, text).at("service.port"));
     if key.protocol.is_icmp() {
@@ -328,11 +346,31 @@ fn check_service_key(key: &ServiceKey) -> Result<(), Refusal> {
         }
         return if key.port == 0 { Ok(()) } else { invalid("ICMP services have port 0") };
     }
-    if key.protocol == crate::net::Protocol::Sctp {
-        return Err(Refusal::new(RefusalKind::NotSupported, "SCTP services are not offered")
-            .at("service.protocol"));
+    if key.port == 0 && settings.persistence.is_none() {
+        return invalid("port 0 needs a persistent service");
     }
-    if key.port == 0 { invalid("port 0 needs a persistent service") } else { Ok(()) }
+    Ok(())
+}
+
+fn check_settings(key: &ServiceKey, settings: &ServiceSettings) -> Result<(), Refusal> {
+    let is_udp = key.virtual_().is_some_and(|key| key.protocol == Protocol::Udp);
+    let invalid = |text: &str, field| Err(Refusal::new(RefusalKind::Invalid, text).at(field));
+    if settings.one_packet && !is_udp {
+        return invalid("one-packet scheduling is for UDP services alone", "one_packet");
+    }
+    if settings.one_packet && settings.persistence.is_some() {
+        return invalid("one-packet scheduling and persistence exclude each other", "one_packet");
+    }
+    if settings.persistence.is_some_and(|persistence| persistence.timeout_ms == 0) {
+        return invalid("a persistence of 0 seconds", "persistent");
+    }
+    if settings.hash_target == crate::scheduler::HashTarget::QuicId
+        && (settings.scheduler != Scheduler::Conhash || !is_udp)
+    {
+        let text = "QUIC connection ids can be hashed by conhash for UDP services alone";
+        return invalid(text, "hash_target");
+    }
+    Ok(())
 }
 
 pub(super) fn check_unicast(address: Address, field: &'static str) -> Result<(), Refusal> {
@@ -351,108 +389,4 @@ fn is_unicast(address: Address) -> bool {
         }
         std::net::IpAddr::V6(a) => !a.is_unspecified() && !a.is_multicast() && !a.is_loopback(),
     }
-}
-
-fn check_dest(
-    service: &Service,
-    endpoint: Endpoint,
-    settings: &DestSettings,
-) -> Result<(), Refusal> {
-    check_unicast(endpoint.address, "address")?;
-    let is_icmp = service.key.protocol.is_icmp();
-    if is_icmp && endpoint.port != 0 {
-        return Err(Refusal::new(
-            RefusalKind::Invalid,
-            "real servers of ICMP services have port 0",
-        )
-        .at("port"));
-    }
-    if endpoint.address.family() != service.key.address.family() {
-        return Err(Refusal::new(
-            RefusalKind::NotSupported,
-            "a real server of the other address family needs a tunnel",
-        )
-        .at("address"));
-    }
-    if !is_icmp && endpoint.port == 0 {
-        return Err(
-            Refusal::new(RefusalKind::Invalid, "port 0 needs a service with port 0").at("port")
-        );
-    }
-    check_settings(settings)
-}
-
-fn check_settings(settings: &DestSettings) -> Result<(), Refusal> {
-    if settings.forward != Forward::FullNat {
-        let text = format!(
-            "forwarding method {:?} is not offered: full NAT (-b) is the one there is",
-            settings.forward
-        );
-        return Err(Refusal::new(RefusalKind::NotSupported, text).at("forward"));
-    }
-    if settings.weight > WEIGHT_MAX {
-        return Err(Refusal::new(RefusalKind::Range, "a weight is 0 to 65535").at("weight"));
-    }
-    if settings.lower_threshold > settings.upper_threshold {
-        return Err(Refusal::new(
-            RefusalKind::Range,
-            "the lower threshold is above the upper threshold",
-        )
-        .at("lower_threshold"));
-    }
-    Ok(())
-}
-
-fn take_place(service: &mut Service) -> Result<DestId, Refusal> {
-    let free = service.places.iter().position(|p| p.position.is_none() && !p.is_removed);
-    let slot = free.unwrap_or(service.places.len());
-    if free.is_none() {
-        service.places.push(DestPlace { generation: 0, position: None, is_removed: false });
-    }
-    let generation = service.places.get(slot).map_or(0, |place| place.generation);
-    let slot = u32::try_from(slot)
-        .map_err(|_| Refusal::new(RefusalKind::NoMemory, "too many real servers"))?;
-    Ok(DestId { slot, generation })
-}
-
-fn remove_dest(service: &mut Service, endpoint: Endpoint) -> Result<(), Refusal> {
-    let at = service.dests.iter().position(|d| d.endpoint == endpoint).ok_or_else(no_dest)?;
-    let dest = service.dests.remove(at);
-    service.removed.push_back(dest);
-    if service.removed.len() > REMEMBERED_MAX
-        && let Some(oldest) = service.removed.pop_front()
-        && let Some(place) = service.places.get_mut(position(oldest.id.slot))
-    {
-        place.generation = place.generation.wrapping_add(1);
-    }
-    index_dests(service);
-    Ok(())
-}
-
-/// Makes everything that follows from the list of real servers anew.
-fn index_dests(service: &mut Service) {
-    for place in &mut service.places {
-        place.position = None;
-        place.is_removed = false;
-    }
-    for dest in &service.removed {
-        if let Some(place) = service.places.get_mut(position(dest.id.slot)) {
-            place.is_removed = true;
-        }
-    }
-    for (at, dest) in (0..).zip(&service.dests) {
-        if let Some(place) = service.places.get_mut(position(dest.id.slot)) {
-            place.position = Some(at);
-        }
-    }
-    let weights = || service.dests.iter().map(|dest| dest.settings.weight);
-    service.weight_max = weights().max().unwrap_or(0);
-    service.weight_gcd = weights().fold(0, gcd);
-}
-
-fn gcd(mut a: u32, mut b: u32) -> u32 {
-    while b != 0 {
-        (a, b) = (b, a % b);
-    }
-    a
 }

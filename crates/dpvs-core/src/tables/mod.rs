@@ -5,24 +5,31 @@
 //! worker takes the new `Arc<Tables>` between two bursts and gives the old one back, so nothing is
 //! freed on a packet thread. A draft shares with its origin what it does not change.
 
+mod access;
 mod dest;
 mod draft;
+mod draft_dests;
 mod draft_network;
+mod matching;
 mod network;
 mod refusal;
 mod routes;
 mod service;
 
-pub use dest::{Dest, DestId, DestSettings, Forward};
+pub use access::{AccessList, AccessLists};
+pub use dest::{Dest, DestId, DestSettings, Forward, Tunnel, TunnelChecksum, TunnelKind};
 pub use draft::Draft;
+pub use matching::{Match, Range};
 pub use network::{LocalAddress, Port, Scope, StaticNeighbour};
 pub use refusal::{Refusal, RefusalKind};
 pub use routes::{Route, RouteLookup, Routes};
-pub use service::{Laddr, Service, ServiceId, ServiceKey, ServiceSettings};
+pub use service::{
+    Laddr, Persistence, Service, ServiceId, ServiceKey, ServiceSettings, VirtualKey,
+};
 
 use crate::PortId;
 use crate::ids::position;
-use crate::key::Address;
+use crate::key::{Address, Endpoint, Key};
 use crate::net::Protocol;
 use crate::steering::Steering;
 use hashbrown::HashMap;
@@ -32,6 +39,17 @@ use std::sync::Arc;
 
 /// The hash of the tables' maps: fast, and its seed is not known outside.
 pub(crate) type MapHash = foldhash::quality::RandomState;
+
+/// The real server's end of NAT connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct NatEnd {
+    protocol: Protocol,
+    /// Port 0 stands for any.
+    end: Endpoint,
+}
+
+/// Most services that the answer of one real server is looked for in.
+const NAT_SERVICES_MAX: usize = 64;
 
 /// A snapshot of the configuration.
 #[derive(Clone, Debug)]
@@ -47,6 +65,10 @@ pub struct Tables {
     service_index: HashMap<ServiceKey, u32, MapHash>,
     laddr_index: HashMap<Address, u32, MapHash>,
     virtual_index: HashMap<Address, u32, MapHash>,
+    /// Slots of services by match, in the order of their making.
+    match_slots: Vec<u32>,
+    /// Slots of services whose NAT connections a real server's packets may answer.
+    nat_index: Arc<HashMap<NatEnd, Vec<u32>, MapHash>>,
     /// Slots of deleted services, oldest first: they keep their place for a while, so that the
     /// connections live on when the service comes back (`ipvsadm -C; ipvsadm -R`).
     deleted: VecDeque<u32>,
@@ -71,6 +93,8 @@ impl Tables {
             service_index: HashMap::default(),
             laddr_index: HashMap::default(),
             virtual_index: HashMap::default(),
+            match_slots: Vec::new(),
+            nat_index: Arc::default(),
             deleted: VecDeque::new(),
             timeouts: Timeouts::default(),
             limits,
@@ -135,10 +159,58 @@ impl Tables {
         &self.neighbours
     }
 
-    /// Returns the service for a packet to `address` and `port`; ICMP services have port 0.
+    /// Returns the service for a packet to `address` and `port`: that of the port, else one that
+    /// takes any port. ICMP services have port 0.
     pub fn service_for(&self, protocol: Protocol, address: Address, port: u16) -> Option<&Service> {
-        let port = if protocol.is_icmp() { 0 } else { port };
-        self.service(&ServiceKey { protocol, address, port })
+        let at = |port| self.service(&ServiceKey::new(protocol, address, port));
+        if protocol.is_icmp() { at(0) } else { at(port).or_else(|| at(0)) }
+    }
+
+    /// Returns the service by match for a packet on its way through: the first that fits.
+    pub fn service_matching(&self, key: &Key, iif: PortId) -> Option<&Service> {
+        if self.match_slots.is_empty() {
+            return None;
+        }
+        let oif = self.routes.lookup(key.dst)?.port;
+        self.match_slots.iter().find_map(|slot| {
+            let service = self.services.get(position(*slot)).and_then(ServiceSlot::live)?;
+            match &service.key {
+                ServiceKey::Match(pattern) if pattern.fits(key, iif, oif) => Some(service.as_ref()),
+                _ => None,
+            }
+        })
+    }
+
+    /// Returns whether packets on their way through can be anybody's business here.
+    pub fn has_transit(&self) -> bool {
+        !self.match_slots.is_empty() || !self.nat_index.is_empty()
+    }
+
+    /// Returns what the clients of NAT services would have sent for `key` to be the answer; a few
+    /// at most, with their services.
+    pub(crate) fn nat_requests(&self, key: &Key) -> impl Iterator<Item = (&Service, Key)> {
+        let slots_of = |port| {
+            let end = Endpoint { address: key.src, port };
+            self.nat_index.get(&NatEnd { protocol: key.protocol, end })
+        };
+        let of_port = if key.protocol.is_icmp() { None } else { slots_of(key.sport) };
+        let request = key.reversed();
+        let protocol = key.protocol;
+        of_port.into_iter().chain(slots_of(0)).flatten().take(NAT_SERVICES_MAX).filter_map(
+            move |slot| {
+                let slot = self.services.get(position(*slot))?;
+                let (SlotState::Live(service) | SlotState::Deleted(service)) = &slot.state else {
+                    return None;
+                };
+                let virtual_ = service.key.virtual_()?;
+                let mut request = request?;
+                request.dst = virtual_.address;
+                if !protocol.is_icmp() && virtual_.port != 0 {
+                    request.dport = virtual_.port;
+                }
+                Some((service.as_ref(), request))
+            },
+        )
     }
 
     /// Returns the service of a key.
@@ -215,6 +287,22 @@ impl Default for Timeouts {
     }
 }
 
+/// What happens to a packet for a service without a real server that takes connections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NoServer {
+    /// It is dropped.
+    #[default]
+    Drop,
+    /// TCP is reset; others are answered as by [`NoServer::PortUnreachable`].
+    Reset,
+    /// Its sender is told that the port cannot be reached.
+    PortUnreachable,
+    /// Its sender is told that the host cannot be reached.
+    HostUnreachable,
+    /// Its sender is told that this is forbidden.
+    Prohibited,
+}
+
 /// Limits and switches. Rates are per second and worker; 0 is no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -234,6 +322,10 @@ pub struct Limits {
     pub icmp_echo_per_s: u32,
     /// Whether source quench is translated like other errors (it is by default) or dropped.
     pub icmp_relay_source_quench: bool,
+    /// What happens where no real server is.
+    pub no_server: NoServer,
+    /// Whether direct routing and tunnels take one from the time to live, as a router does.
+    pub pass_takes_ttl: bool,
 }
 
 impl Default for Limits {
@@ -247,6 +339,8 @@ impl Default for Limits {
             icmp_made_per_s: 1000,
             icmp_echo_per_s: 10_000,
             icmp_relay_source_quench: true,
+            no_server: NoServer::Drop,
+            pass_takes_ttl: false,
         }
     }
 }

@@ -37,6 +37,8 @@ pub struct RouteLookup {
     pub next_hop: Address,
     /// Longest packet; 0 is the port's MTU.
     pub mtu: u32,
+    /// Source of packets that we make ourselves.
+    pub src: Option<Address>,
 }
 
 /// All routes.
@@ -74,6 +76,7 @@ impl Routes {
             port: route.port,
             next_hop: route.via.map_or(address, Address::from),
             mtu: route.mtu,
+            src: route.src.map(Address::from),
         })
     }
 

@@ -1,25 +1,58 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Services with their real servers and local addresses.
 
-use super::{Dest, DestId};
+use super::{AccessLists, Dest, DestId, Match};
 use crate::PortId;
 use crate::counters::{LaddrCounters, PerWorker, ServiceCounters};
 use crate::ids::position;
 use crate::key::{Address, Endpoint};
-use crate::net::Protocol;
-use crate::scheduler::Scheduler;
+use crate::net::{Family, Protocol};
+use crate::scheduler::{HashTarget, Picker, Scheduler, SchedulerFlags};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// What a service is found by. ICMP services have port 0.
+/// What a service is found by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ServiceKey {
+pub enum ServiceKey {
+    /// What packets are addressed to.
+    Virtual(VirtualKey),
+    /// What packets look like that are on their way through: SNAT.
+    Match(Match),
+}
+
+/// A virtual address with protocol and port. ICMP services have port 0; other services with port 0
+/// take any port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct VirtualKey {
     /// The protocol.
     pub protocol: Protocol,
     /// The virtual address.
     pub address: Address,
     /// The virtual port.
     pub port: u16,
+}
+
+impl ServiceKey {
+    /// Makes the key of a virtual address.
+    pub fn new(protocol: Protocol, address: Address, port: u16) -> Self {
+        ServiceKey::Virtual(VirtualKey { protocol, address, port })
+    }
+
+    /// Returns the family of its packets.
+    pub fn family(&self) -> Family {
+        match self {
+            ServiceKey::Virtual(key) => key.address.family(),
+            ServiceKey::Match(pattern) => pattern.family,
+        }
+    }
+
+    /// Returns the virtual address, unless it is a match.
+    pub fn virtual_(&self) -> Option<&VirtualKey> {
+        match self {
+            ServiceKey::Virtual(key) => Some(key),
+            ServiceKey::Match(_) => None,
+        }
+    }
 }
 
 /// A service's place. The generation tells a later service in the same place.
@@ -31,11 +64,52 @@ pub struct ServiceId {
     pub generation: u32,
 }
 
+/// Connections of one client go to one real server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Persistence {
+    /// How long that lasts after the last new connection, in milliseconds.
+    pub timeout_ms: u32,
+    /// Which bits of an address tell clients apart; see [`Address::masked`].
+    pub mask: u128,
+}
+
+impl Persistence {
+    /// All bits: each address is a client.
+    pub const MASK_WHOLE: u128 = u128::MAX;
+}
+
 /// What can be set of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServiceSettings {
     /// How real servers are chosen.
     pub scheduler: Scheduler,
+    /// Flags of the scheduler.
+    pub flags: SchedulerFlags,
+    /// What consistent hashing hashes.
+    pub hash_target: HashTarget,
+    /// Persistence.
+    pub persistence: Option<Persistence>,
+    /// Every datagram is scheduled by itself.
+    pub one_packet: bool,
+    /// Connections of servers that take no new ones end with the client's next packet.
+    pub expire_quiescent: bool,
+    /// Idle timeout of established TCP and SCTP and of UDP in milliseconds; 0 is the protocol's own.
+    pub conn_timeout_ms: u32,
+}
+
+impl ServiceSettings {
+    /// A service with a scheduler and nothing else.
+    pub const fn new(scheduler: Scheduler) -> Self {
+        ServiceSettings {
+            scheduler,
+            flags: SchedulerFlags::NONE,
+            hash_target: HashTarget::Source,
+            persistence: None,
+            one_packet: false,
+            expire_quiescent: false,
+            conn_timeout_ms: 0,
+        }
+    }
 }
 
 /// A service.
@@ -51,10 +125,10 @@ pub struct Service {
     pub dests: Vec<Dest>,
     /// Local addresses in the order of their making.
     pub laddrs: Vec<Laddr>,
-    /// Greatest weight of all real servers.
-    pub weight_max: u32,
-    /// Greatest common divisor of the weights, 0 if all are 0.
-    pub weight_gcd: u32,
+    /// Who may connect.
+    pub access: Arc<AccessLists>,
+    /// What the scheduler has worked out of the list of real servers.
+    pub picker: Picker,
     /// What the workers count.
     pub counters: Arc<PerWorker<ServiceCounters>>,
     pub(super) places: Vec<DestPlace>,
@@ -62,6 +136,8 @@ pub struct Service {
     pub(super) laddrs_removed: VecDeque<Laddr>,
     /// Real servers taken away, oldest first: see [`super::Tables`] on deleted services.
     pub(super) removed: VecDeque<Dest>,
+    /// The mask of the last persistence: connections made under it are where it put them.
+    pub(super) masks: Option<u128>,
 }
 
 /// Where a [`DestId`] points to.
@@ -70,10 +146,29 @@ pub(super) struct DestPlace {
     pub(super) generation: u32,
     /// Position in `dests`; `None` while removed or free.
     pub(super) position: Option<u32>,
-    pub(super) is_removed: bool,
+    /// Whether it has been taken, by a server that stands or by one that is remembered.
+    pub(super) is_taken: bool,
 }
 
 impl Service {
+    /// Works out what follows from the list of real servers.
+    pub(super) fn index_dests(&mut self) {
+        for place in &mut self.places {
+            place.position = None;
+        }
+        for (at, dest) in (0..).zip(&self.dests) {
+            if let Some(place) = self.places.get_mut(position(dest.id.slot)) {
+                place.position = Some(at);
+            }
+        }
+        self.picker = Picker::new(&self.settings, &self.dests);
+    }
+
+    /// Returns the mask of the last persistence that the service had.
+    pub(crate) fn last_mask(&self) -> Option<u128> {
+        self.masks
+    }
+
     /// Returns the real server of an id, unless it was removed.
     #[inline]
     pub fn dest(&self, id: DestId) -> Option<&Dest> {

@@ -5,7 +5,7 @@ use super::{HeapFrame, PacketBuilder};
 use crate::counters::WorkerCounters;
 use crate::key::{Address, Endpoint};
 use crate::net::{Mac, Prefix, Protocol};
-use crate::scheduler::Scheduler;
+use crate::scheduler::{Flow, Scheduler};
 use crate::steering::{KEY_DEFAULT, KEY_LEN, Steering};
 use crate::tables::{
     DestSettings, Draft, Forward, Limits, LocalAddress, Port, Route, Scope, Service, ServiceKey,
@@ -179,7 +179,7 @@ impl Lab {
     pub fn service(&mut self, protocol: Protocol, vip: &str, port: u16, servers: &[(&str, u16)]) {
         let key = service_key(protocol, vip, port);
         self.change(|draft| {
-            let settings = ServiceSettings { scheduler: Scheduler::Rr };
+            let settings = ServiceSettings::new(Scheduler::Rr);
             draft.add_service(key, settings).unwrap();
             let laddr = if vip.contains(':') { "2001:db8:a::200" } else { "10.1.1.200" };
             draft.add_laddr(&key, address(laddr), PortId(0)).unwrap();
@@ -238,11 +238,15 @@ impl Lab {
         let mut frames = [HeapFrame::new(bytes)];
         let mut verdicts = [Verdict::Consumed; BURST];
         self.workers[worker].process(self.now, &mut frames, &mut verdicts);
-        if let Verdict::Redirect(owner) = verdicts[0] {
+        let mut at = worker;
+        let mut hops = 0;
+        while let Verdict::Redirect(owner) = verdicts[0] {
             self.handed += 1;
-            assert_ne!(owner.index(), worker, "handed to itself");
-            self.workers[owner.index()].process_handed(self.now, &mut frames, &mut verdicts);
-            assert!(!matches!(verdicts[0], Verdict::Redirect(_)), "handed twice");
+            hops += 1;
+            assert_ne!(owner.index(), at, "handed to itself");
+            assert!(hops <= self.workers.len(), "handed in circles");
+            at = owner.index();
+            self.workers[at].process_handed(self.now, &mut frames, &mut verdicts);
         }
         match verdicts[0] {
             Verdict::Transmit(PortId(0)) => Outcome::Sent(frames[0].bytes().to_vec()),
@@ -269,12 +273,12 @@ pub(crate) fn address(text: &str) -> Address {
 
 /// Makes the key of a service.
 pub(crate) fn service_key(protocol: Protocol, vip: &str, port: u16) -> ServiceKey {
-    ServiceKey { protocol, address: address(vip), port }
+    ServiceKey::new(protocol, address(vip), port)
 }
 
 /// A full NAT server of a weight.
 pub(crate) fn dest_settings(weight: u32) -> DestSettings {
-    DestSettings { forward: Forward::FullNat, weight, upper_threshold: 0, lower_threshold: 0 }
+    DestSettings { weight, ..DestSettings::new(Forward::FullNat) }
 }
 
 fn local_address(text: &str, len: u8) -> LocalAddress {
@@ -300,18 +304,21 @@ pub struct ServicePicker(Arc<Service>);
 pub fn service_with_weights(scheduler: Scheduler, weights: &[u32]) -> ServicePicker {
     let key = service_key(Protocol::Tcp, "203.0.113.80", 80);
     let mut draft = Draft::new(&tables(1));
-    draft.add_service(key, ServiceSettings { scheduler }).unwrap();
+    draft.add_service(key, ServiceSettings::new(scheduler)).unwrap();
     for (port, weight) in (1..).zip(weights) {
         let end = Endpoint { address: address("10.1.1.10"), port };
         draft.add_dest(&key, end, dest_settings(*weight)).unwrap();
     }
-    ServicePicker(Arc::new(draft.tables().service(&key).unwrap().clone()))
+    ServicePicker(Arc::new(draft.publish().service(&key).unwrap().clone()))
 }
 
 impl ServicePicker {
     /// Returns the ports of the next `n` choices, as far as there are any.
     pub fn pick_ports(&self, n: usize) -> Vec<u16> {
-        let pick = |_| self.0.settings.scheduler.pick(&self.0, WorkerId(0));
+        let client = Endpoint { address: address("198.51.100.10"), port: 40000 };
+        let target = Endpoint { address: address("203.0.113.80"), port: 80 };
+        let flow = Flow { client, target, quic_id: None };
+        let pick = |_| self.0.settings.scheduler.pick(&self.0, WorkerId(0), &flow);
         (0..n).filter_map(pick).map(|dest| dest.endpoint.port).collect()
     }
 

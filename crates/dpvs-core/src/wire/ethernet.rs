@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Ethernet II (IEEE 802.3), VLAN tags (802.1Q), ARP (RFC 826).
 
+use crate::net::Family;
 use zerocopy::big_endian::U16;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -19,6 +20,14 @@ impl EtherType {
     pub const IPV6: u16 = 0x86dd;
     /// An 802.1ad service tag.
     pub const QINQ: u16 = 0x88a8;
+
+    /// Returns the value for a family.
+    pub fn of(family: Family) -> u16 {
+        match family {
+            Family::V4 => EtherType::IPV4,
+            Family::V6 => EtherType::IPV6,
+        }
+    }
 }
 
 /// Destination, source, type: 14 bytes.

@@ -10,12 +10,14 @@ mod icmp;
 mod ip;
 mod ndp;
 mod transport;
+mod tunnel;
 
 pub use ethernet::{ArpHeader, EtherType, EthernetHeader, VlanHeader};
 pub use icmp::IcmpHeader;
 pub use ip::{Ipv4Header, Ipv6FragmentHeader, Ipv6Header, next_header};
 pub use ndp::NeighbourHeader;
 pub use transport::{SctpHeader, TcpFlags, TcpHeader, UdpHeader};
+pub use tunnel::{GreHeader, GueHeader};
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 

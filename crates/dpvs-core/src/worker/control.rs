@@ -14,6 +14,10 @@ const EXPIRE_MAX: usize = 64;
 /// Most places of the connection table looked at between two bursts.
 const SCAN_MAX: u32 = 1024;
 
+/// Where the positions of templates start in a walk over the connections: no table of connections
+/// is that large.
+const TEMPLATES_FROM: u32 = 1 << 31;
+
 /// Control thread to worker.
 #[derive(Debug)]
 pub enum Command {
@@ -98,6 +102,7 @@ impl Worker {
     /// over. To be called between bursts. Returns false once told to stop.
     pub fn poll_control(&mut self, now: Millis) -> bool {
         self.state.expire(&self.tables, now, EXPIRE_MAX);
+        self.state.expire_templates(&self.tables, now, EXPIRE_MAX);
         if let Some(from) = self.control.flushing {
             self.flush_piece(from);
             return true;
@@ -138,11 +143,18 @@ impl Worker {
         debug_assert!(pushed.is_ok(), "there was room before the command was taken");
     }
 
+    /// Fills in a piece of the connections, then of the templates, whose positions start at
+    /// [`TEMPLATES_FROM`].
     fn list(&self, now: Millis, query: &mut ConnQuery) {
-        let conns = &self.state.conns;
-        let end = query.position.saturating_add(SCAN_MAX).min(conns.positions());
+        let (table, from) = if query.position < TEMPLATES_FROM {
+            (&self.state.conns, 0)
+        } else {
+            (&self.state.templates, TEMPLATES_FROM)
+        };
+        let last = from + table.positions();
+        let end = query.position.saturating_add(SCAN_MAX).min(last);
         while query.position < end && query.connections.len() < query.connections.capacity() {
-            if let Some(conn) = conns.get(ConnIndex(query.position))
+            if let Some(conn) = table.get(ConnIndex(query.position - from))
                 && query.filter.matches(conn)
             {
                 let expires_ms = self.state.expires_at(conn).since(now);
@@ -150,19 +162,23 @@ impl Worker {
             }
             query.position += 1;
         }
-        query.is_done = query.position >= conns.positions();
+        if query.position >= last {
+            query.is_done = from == TEMPLATES_FROM;
+            query.position = query.position.max(TEMPLATES_FROM);
+        }
     }
 
     fn flush_piece(&mut self, from: u32) {
-        let last = self.state.conns.positions();
+        let (conns, templates) = (self.state.conns.positions(), self.state.templates.positions());
+        let last = conns.max(templates);
         let end = from.saturating_add(SCAN_MAX / 4).min(last);
-        for at in from..end {
-            let index = ConnIndex(at);
+        for index in (from..end).map(ConnIndex) {
             // A reply goes with its request.
             let is_reply = |conn: &Conn| matches!(conn.state, State::Reply { .. });
             if self.state.conns.get(index).is_some_and(|conn| !is_reply(conn)) {
                 self.state.end(&self.tables, index);
             }
+            self.state.end_template(&self.tables, index);
         }
         self.control.flushing = (end < last).then_some(end);
         if self.control.flushing.is_none() {

@@ -2,13 +2,14 @@
 //! ICMP errors: found by the packet they quote, translated, or dropped. They never create, refresh,
 //! expire or change a connection.
 
+use super::owners::{self, Owners};
 use super::process::{Context, to_kernel, too_big};
 use super::{WorkerState, direction_of};
 use crate::conn::{Conn, Direction, State};
-use crate::forward::{Ends, fullnat};
+use crate::forward::{self, Ends};
 use crate::icmp::quote::{self, Quote};
 use crate::icmp::{has_good_checksum, translate::translate};
-use crate::key::{Endpoint, QueryType};
+use crate::key::{Endpoint, Key, QueryType};
 use crate::net::Family;
 use crate::parse::Packet;
 use crate::wire::{IcmpHeader, view};
@@ -29,12 +30,14 @@ impl WorkerState {
         code: u8,
     ) -> Verdict {
         let tables = context.tables;
-        if !tables.is_virtual(packet.dst) && !tables.is_laddr(packet.dst) {
-            // Errors about the host's own packets belong to its stack.
-            return match tables.address(packet.dst) {
-                Some(_) => to_kernel(context, DropReason::IcmpUnrelated),
-                None => Verdict::Drop(DropReason::NotForUs),
-            };
+        let is_served = tables.is_virtual(packet.dst) || tables.is_laddr(packet.dst);
+        // Errors about the host's own packets belong to its stack.
+        if !is_served && (packet.is_link_group || tables.address(packet.dst).is_some()) {
+            return to_kernel(context, DropReason::IcmpUnrelated);
+        }
+        // On its way through it may be about NAT or SNAT.
+        if !is_served && !tables.has_transit() {
+            return Verdict::Drop(DropReason::NotForUs);
         }
         let is_quench = packet.family == Family::V4 && icmp_type == 4;
         if is_quench && !tables.limits.icmp_relay_source_quench {
@@ -66,18 +69,7 @@ impl WorkerState {
         // The quote is what we sent: its connection is found by what would answer it.
         let key = quote.key.reversed().ok_or(DropReason::IcmpUnrelated)?;
         let Some(found) = self.conns.find(&key) else {
-            let is_ours = tables.is_laddr(quote.key.src)
-                && match QueryType::from_ports(quote.key.protocol, quote.key.dport) {
-                    // A request from a local address is ours also where an ICMP service stands.
-                    Some(query) if key.protocol.is_icmp() => query.is_request(),
-                    _ => tables.service_for(key.protocol, key.dst, key.dport).is_none(),
-                };
-            let owner = if is_ours {
-                tables.steering().local_port(quote.key.sport)
-            } else {
-                tables.steering().inbound(&key)
-            };
-            return match self.elsewhere(context, owner) {
+            return match self.hand_on(context, &owners_of_quoted(context, &quote.key, &key)) {
                 Some(verdict) => Ok(Related::Elsewhere(verdict)),
                 None => Err(DropReason::IcmpUnrelated),
             };
@@ -141,13 +133,23 @@ impl WorkerState {
                 return Verdict::Drop(DropReason::DestGone);
             }
         }
-        let outer = fullnat::ends(conn, direction);
-        let route = tables.routes().lookup(outer.dst.address);
-        if too_big(tables, packet, route).is_some() {
+        if !conn.forward.sees_replies() {
+            // What the server sent past us is its own: the error goes where the data goes.
+            let verdict = self.forward_by(context, frame, packet, (conn, None), direction);
+            if !matches!(verdict, Verdict::Drop(_)) {
+                self.counters.icmp_error_relayed_in.add(1);
+            }
+            return verdict;
+        }
+        let ends = forward::ends(conn, direction);
+        let route = tables.routes().lookup(ends.dst.address);
+        if too_big(tables, packet, route, 0).is_some() {
             return Verdict::Drop(DropReason::TooBig);
         }
+        let source = forward::error_source(conn, direction).unwrap_or(packet.src);
+        let outer = Ends { src: Endpoint { address: source, ..ends.src }, ..ends };
         // The quoted packet went the other way: it is what the error's receiver once sent.
-        let sent = Ends { src: outer.dst, dst: outer.src };
+        let sent = Ends { src: ends.dst, dst: ends.src };
         let inner = if conn.protocol().is_icmp() {
             // Its identifier is the one on that side, and stands where a source port would.
             let identifier = match direction {
@@ -168,6 +170,30 @@ impl WorkerState {
         let out = Packet { src: outer.src.address, dst: outer.dst.address, ..*packet };
         debug_assert_eq!(out.dst, inner.src.address, "an error goes to whom it quotes");
         self.send_by(tables, context.now, frame, &out, route)
+    }
+}
+
+/// Returns the workers that may have the connection of a packet that an error quotes. `answer` is
+/// what would answer that packet: it is found as the packets of the error's direction are.
+fn owners_of_quoted(context: &Context<'_>, quoted: &Key, answer: &Key) -> Owners {
+    let tables = context.tables;
+    let service = tables.service_for(answer.protocol, answer.dst, answer.dport);
+    if tables.is_laddr(quoted.src) {
+        // A request from a local address is ours also where an ICMP service stands.
+        let is_ours = match QueryType::from_ports(quoted.protocol, quoted.dport) {
+            Some(query) if quoted.protocol.is_icmp() => query.is_request(),
+            _ => service.is_none(),
+        };
+        if is_ours {
+            return Owners::only(tables.steering().local_port(quoted.sport));
+        }
+    }
+    match service {
+        Some(service) => owners::of_client(tables, service, answer, false),
+        None => {
+            let service = tables.service_matching(answer, context.port);
+            owners::of_transit(tables, answer, service)
+        }
     }
 }
 

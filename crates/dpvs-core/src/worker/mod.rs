@@ -7,6 +7,8 @@
 mod control;
 mod errors;
 mod local;
+mod owners;
+mod persistence;
 mod process;
 mod queries;
 mod sessions;
@@ -17,7 +19,7 @@ use crate::conn::{ConnTable, Direction};
 use crate::counters::WorkerCounters;
 use crate::limiter::TokenBucket;
 use crate::neighbour::{Link, NeighbourUpdate, Neighbours};
-use crate::net::{Family, Mac};
+use crate::net::Mac;
 use crate::parse::Packet;
 use crate::tables::{RouteLookup, Tables};
 use crate::wire::{EtherType, EthernetHeader, view_mut};
@@ -30,6 +32,8 @@ use zerocopy::big_endian::U16;
 const MADE_LEN_MAX: usize = 96;
 /// Most frames made between two looks of the caller; more are not made.
 const MADE_MAX: usize = 64;
+/// Connections to a template, at least: a client that is bound has at least one, mostly several.
+const TEMPLATE_SHARE: usize = 4;
 /// Most link addresses learned between two looks of the caller; more are learned again later.
 const LEARNED_MAX: usize = 32;
 
@@ -61,6 +65,8 @@ pub struct Worker {
 struct WorkerState {
     me: WorkerId,
     conns: ConnTable,
+    /// What binds clients to real servers.
+    templates: ConnTable,
     neighbours: Neighbours,
     counters: Arc<WorkerCounters>,
     relayed: TokenBucket,
@@ -86,6 +92,7 @@ impl Worker {
             state: WorkerState {
                 me,
                 conns: ConnTable::with_capacity(capacity),
+                templates: ConnTable::with_capacity(capacity / TEMPLATE_SHARE),
                 neighbours: Neighbours::new(),
                 counters,
                 relayed: TokenBucket::default(),
@@ -187,10 +194,7 @@ impl WorkerState {
             return Verdict::Drop(DropReason::TruncatedHeader);
         };
         header.src = port.mac.0;
-        header.ether_type = U16::new(match packet.family {
-            Family::V4 => EtherType::IPV4,
-            Family::V6 => EtherType::IPV6,
-        });
+        header.ether_type = U16::new(EtherType::of(packet.family));
         let hop = NextHop { port: route.port, address: route.next_hop };
         self.next_hop(tables, now, hop, bytes)
     }

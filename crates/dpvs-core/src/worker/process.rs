@@ -2,12 +2,14 @@
 //! A burst's way: parse, key, find, decide and rewrite, each stage over the whole burst.
 
 use super::{Worker, WorkerState};
-use crate::conn::{Direction, Found, State};
+use crate::conn::{Conn, Direction, Found, State};
+use crate::forward;
 use crate::icmp::generate;
 use crate::key::Key;
 use crate::net::Family;
 use crate::parse::{Packet, Parsed, Payload, parse};
-use crate::tables::{LocalAddress, RouteLookup, Tables};
+use crate::tables::{Dest, Forward, LocalAddress, NoServer, RouteLookup, Tables};
+use crate::wire::{Ipv4Header, view};
 use crate::{BURST, DropReason, Frame, Millis, PortId, Verdict};
 
 /// A stage's view of one frame.
@@ -46,6 +48,16 @@ impl Worker {
         verdicts: &mut [Verdict; BURST],
     ) {
         self.state.counters.handed_in.add(u64::try_from(frames.len()).unwrap_or(0));
+        self.run(now, frames, verdicts, true);
+    }
+
+    /// Decides about the fragments of a frame that had the verdict [`Verdict::Split`].
+    pub fn process_split<F: Frame>(
+        &mut self,
+        now: Millis,
+        frames: &mut [F],
+        verdicts: &mut [Verdict; BURST],
+    ) {
         self.run(now, frames, verdicts, true);
     }
 
@@ -120,11 +132,8 @@ impl WorkerState {
             (Payload::IcmpQuery { .. }, Some(key), Some(found)) => {
                 self.query_hit(context, frame, packet, &key, found)
             }
-            (Payload::IcmpQuery { query, .. }, Some(key), None) => {
-                self.query_miss(context, frame, packet, &key, query)
-            }
             (_, Some(_), Some(found)) => self.forward(context, frame, packet, found),
-            (_, Some(key), None) => self.session_miss(context, frame, packet, &key),
+            (_, Some(key), None) => self.miss(context, frame, packet, &key),
             (Payload::IcmpError { icmp_type, code }, ..) => {
                 self.icmp_error(context, frame, packet, icmp_type, code)
             }
@@ -132,6 +141,20 @@ impl WorkerState {
             (Payload::IcmpOther { icmp_type }, ..) => icmp_other(context, packet, icmp_type),
             (Payload::Fragment, ..) => local_only(context, packet, DropReason::Fragment),
             _ => local_only(context, packet, DropReason::NoService),
+        }
+    }
+
+    /// Treats a packet that no connection has.
+    fn miss<F: Frame>(
+        &mut self,
+        context: &Context<'_>,
+        frame: &mut F,
+        packet: &Packet,
+        key: &Key,
+    ) -> Verdict {
+        match packet.payload {
+            Payload::IcmpQuery { query, .. } => self.query_miss(context, frame, packet, key, query),
+            _ => self.session_miss(context, frame, packet, key),
         }
     }
 
@@ -148,30 +171,73 @@ impl WorkerState {
         };
         let is_reply = matches!(conn.state, State::Reply { .. });
         let direction = super::direction_of(found.entry, is_reply);
-        let service = context.tables.service_by_id(conn.service);
+        if direction == Direction::Inbound && self.is_left_alone(context.tables, &conn) {
+            self.end(context.tables, found.index);
+            return self.miss(context, frame, packet, &conn.inbound);
+        }
+        self.forward_by(context, frame, packet, (&conn, Some(found)), direction)
+    }
+
+    /// Returns whether a connection's server takes no new connections, and its service lets the
+    /// standing ones end with it.
+    fn is_left_alone(&self, tables: &Tables, conn: &Conn) -> bool {
+        tables.service_by_id(conn.service).is_some_and(|service| {
+            service.settings.expire_quiescent
+                && service.dest(conn.dest).is_none_or(|dest| dest.settings.weight == 0)
+        })
+    }
+
+    /// Forwards a packet of a connection; `found` is its place, if it has one in the table.
+    pub(super) fn forward_by<F: Frame>(
+        &mut self,
+        context: &Context<'_>,
+        frame: &mut F,
+        packet: &Packet,
+        (conn, found): (&Conn, Option<Found>),
+        direction: Direction,
+    ) -> Verdict {
+        let tables = context.tables;
+        let service = tables.service_by_id(conn.service);
         let dest = service.and_then(|service| service.dest(conn.dest));
         // Like IPVS: what a client sends to a server that was taken away is lost, and the
         // connection runs out; what the server still sends gets through.
         if dest.is_none() && direction == Direction::Inbound {
             return Verdict::Drop(DropReason::DestGone);
         }
-        if packet.ttl <= 1 {
+        let translates = conn.forward.sees_replies();
+        let is_router = translates || tables.limits.pass_takes_ttl;
+        if is_router && packet.ttl <= 1 {
             return self.answer_error(context, frame, packet, generate::Error::TimeExceeded);
         }
-        let ends = crate::forward::fullnat::ends(&conn, direction);
-        let route = context.tables.routes().lookup(ends.dst.address);
-        if let Some(mtu) = too_big(context.tables, packet, route) {
+        let target = forward::towards(conn, direction);
+        let route = tables.routes().lookup(target);
+        let overhead = if translates { 0 } else { dest.map_or(0, forward::overhead) };
+        if let Some(mtu) = too_big(tables, packet, route, overhead) {
             return self.answer_error(context, frame, packet, generate::Error::TooBig(mtu));
         }
-        if crate::forward::fullnat::rewrite(frame.bytes_mut(), packet, ends).is_none() {
-            return Verdict::Drop(DropReason::MalformedHeader);
+        let out = if translates {
+            let ends = forward::ends(conn, direction);
+            match forward::rewrite(frame.bytes_mut(), packet, ends) {
+                Some(()) => Ok(Packet { src: ends.src.address, dst: ends.dst.address, ..*packet }),
+                None => Err(DropReason::MalformedHeader),
+            }
+        } else {
+            pass(context, frame, packet, (dest, conn.forward), route)
+        };
+        let out = match out {
+            Ok(out) => out,
+            Err(reason) => return Verdict::Drop(reason),
+        };
+        match found {
+            Some(found) => self.account(context, packet, found, direction, (service, dest)),
+            // Errors are nobody's traffic.
+            None if matches!(packet.payload, Payload::IcmpError { .. }) => {}
+            None => self.account_traffic(packet, direction, (service, dest)),
         }
-        self.account(context, packet, found, direction, (service, dest));
-        if direction == Direction::Inbound && conn.protocol().is_icmp() {
+        if direction == Direction::Inbound && packet.payload.is_query() {
             self.counters.icmp_query_forwarded.add(1);
         }
-        let out = Packet { src: ends.src.address, dst: ends.dst.address, ..*packet };
-        self.send_by(context.tables, context.now, frame, &out, route)
+        self.send_by(tables, context.now, frame, &out, route)
     }
 
     /// Drops a packet, telling its sender why if that is allowed and within the limits.
@@ -185,22 +251,17 @@ impl WorkerState {
         let reason = match error {
             generate::Error::TimeExceeded => DropReason::TtlExceeded,
             generate::Error::TooBig(_) => DropReason::TooBig,
+            generate::Error::Unreachable(_) => DropReason::NoDest,
         };
-        // Only who forbade fragments is told (RFC 1191 section 4); the sender of others was not wrong.
-        if matches!(error, generate::Error::TooBig(_))
+        // Only who forbade fragments is told (RFC 1191 section 4); for others we make them.
+        if let generate::Error::TooBig(mtu) = error
             && packet.family == Family::V4
-            && !crate::wire::view::<crate::wire::Ipv4Header>(frame.bytes(), packet.l3)
-                .is_some_and(crate::wire::Ipv4Header::is_dont_fragment)
+            && !view::<Ipv4Header>(frame.bytes(), packet.l3)
+                .is_some_and(Ipv4Header::is_dont_fragment)
         {
-            return Verdict::Drop(reason);
+            return Verdict::Split(mtu);
         }
-        if !generate::may_answer(context.tables, packet) {
-            return Verdict::Drop(reason);
-        }
-        let limits = &context.tables.limits;
-        let burst = (limits.icmp_made_per_s / 20).max(1);
-        if !self.made_errors.take(context.now, limits.icmp_made_per_s, burst) {
-            self.counters.icmp_made_limited.add(1);
+        if !generate::may_answer(context.tables, packet) || !self.may_make(context) {
             return Verdict::Drop(reason);
         }
         // The error comes from the address that the packet was for: most filters let that pass.
@@ -214,20 +275,101 @@ impl WorkerState {
                 match error {
                     generate::Error::TimeExceeded => self.counters.icmp_made_time_exceeded.add(1),
                     generate::Error::TooBig(_) => self.counters.icmp_made_too_big.add(1),
+                    generate::Error::Unreachable(_) => self.counters.icmp_made_unreachable.add(1),
                 }
                 self.counters.count_drop(reason);
                 verdict
             }
         }
     }
+
+    /// Returns whether the limit of what we say of ourselves allows one more answer.
+    fn may_make(&mut self, context: &Context<'_>) -> bool {
+        let limits = &context.tables.limits;
+        let burst = (limits.icmp_made_per_s / 20).max(1);
+        let may = self.made_errors.take(context.now, limits.icmp_made_per_s, burst);
+        if !may {
+            self.counters.icmp_made_limited.add(1);
+        }
+        may
+    }
+
+    /// Treats a packet for a service that has no real server for it, as the configuration says.
+    pub(super) fn answer_no_server<F: Frame>(
+        &mut self,
+        context: &Context<'_>,
+        frame: &mut F,
+        packet: &Packet,
+    ) -> Verdict {
+        let unreachable = match context.tables.limits.no_server {
+            NoServer::Drop => return Verdict::Drop(DropReason::NoDest),
+            NoServer::Reset if matches!(packet.payload, Payload::Tcp { .. }) => {
+                return self.answer_reset(context, frame, packet);
+            }
+            NoServer::Reset | NoServer::PortUnreachable => generate::Unreachable::Port,
+            NoServer::HostUnreachable => generate::Unreachable::Host,
+            NoServer::Prohibited => generate::Unreachable::Prohibited,
+        };
+        self.answer_error(context, frame, packet, generate::Error::Unreachable(unreachable))
+    }
+
+    fn answer_reset<F: Frame>(
+        &mut self,
+        context: &Context<'_>,
+        frame: &mut F,
+        packet: &Packet,
+    ) -> Verdict {
+        const REASON: DropReason = DropReason::NoDest;
+        if !generate::may_answer(context.tables, packet) || !self.may_make(context) {
+            return Verdict::Drop(REASON);
+        }
+        let Some(reset) = crate::reset::make(frame, packet) else {
+            return Verdict::Drop(REASON);
+        };
+        match self.send(context.tables, context.now, frame, &reset) {
+            Verdict::Drop(_) => Verdict::Drop(REASON),
+            verdict => {
+                self.counters.resets_made.add(1);
+                self.counters.count_drop(REASON);
+                verdict
+            }
+        }
+    }
 }
 
-/// Returns the MTU of the way out if the packet is longer. Fragments are not made. Without a route
-/// nothing is too big: the packet is dropped for that where it is sent.
-pub(super) fn too_big(tables: &Tables, packet: &Packet, route: Option<RouteLookup>) -> Option<u32> {
+/// Sends a packet on by a method that does not translate.
+fn pass<F: Frame>(
+    context: &Context<'_>,
+    frame: &mut F,
+    packet: &Packet,
+    (dest, method): (Option<&Dest>, Forward),
+    route: Option<RouteLookup>,
+) -> Result<Packet, DropReason> {
+    let tables = context.tables;
+    let dest = dest.ok_or(DropReason::DestGone)?;
+    let route = route.ok_or(DropReason::NoRoute)?;
+    if method == Forward::Direct && route.next_hop != dest.endpoint.address {
+        return Err(DropReason::OffLink);
+    }
+    if tables.limits.pass_takes_ttl {
+        forward::take_ttl(frame.bytes_mut(), packet).ok_or(DropReason::MalformedHeader)?;
+    }
+    let source = route.src.or_else(|| tables.source_for(route.port, route.next_hop));
+    forward::pass(frame, packet, dest, source)
+}
+
+/// Returns how long a packet may be for the way out if it is longer. `overhead` bytes will be added to
+/// it. Without a route nothing is too big: the packet is dropped for that where it is sent.
+pub(super) fn too_big(
+    tables: &Tables,
+    packet: &Packet,
+    route: Option<RouteLookup>,
+    overhead: usize,
+) -> Option<u32> {
     let route = route?;
     let port_mtu = tables.port(route.port).map_or(u32::MAX, |port| port.mtu);
     let mtu = if route.mtu == 0 { port_mtu } else { route.mtu.min(port_mtu) };
+    let mtu = mtu.saturating_sub(u32::try_from(overhead).unwrap_or(0));
     let mtu = match packet.family {
         Family::V4 => mtu,
         // Below 1280 the link itself would have to fragment (RFC 8200 section 5).

@@ -8,6 +8,7 @@
 //! ```
 
 use super::WorkerState;
+use super::owners::{self, Owners};
 use super::process::{Context, local_only, to_kernel, too_big};
 use crate::checksum::Delta;
 use crate::conn::{Direction, Found, State};
@@ -16,6 +17,7 @@ use crate::icmp::generate::{Error, TTL, is_host};
 use crate::key::{Key, QueryType};
 use crate::net::Family;
 use crate::parse::Packet;
+use crate::tables::Tables;
 use crate::wire::{IcmpHeader, Ipv4Header, Ipv6Header, view_mut};
 use crate::{DropReason, Frame, Verdict};
 
@@ -69,39 +71,40 @@ impl WorkerState {
         if !query.is_request() {
             return self.reply_miss(context, packet, key);
         }
-        let Some(service) = tables.service_for(key.protocol, key.dst, 0) else {
-            return self.local_query(context, frame, packet, query);
+        let (service, owners) = match tables.service_for(key.protocol, key.dst, 0) {
+            Some(service) => (service, owners::of_client(tables, service, key, true)),
+            None if is_ours(tables, packet) => {
+                return self.local_query(context, frame, packet, query);
+            }
+            None => match tables.service_matching(key, context.port) {
+                Some(service) => (service, owners::of_transit(tables, key, Some(service))),
+                None => return Verdict::Drop(DropReason::NotForUs),
+            },
         };
-        if let Some(owner) = self.elsewhere(context, tables.steering().inbound(key)) {
-            return owner;
+        if let Some(verdict) = self.hand_on(context, &owners) {
+            return verdict;
         }
         if !icmp::has_good_checksum(frame.bytes(), packet) {
             return Verdict::Drop(DropReason::IcmpBadChecksum);
         }
-        if packet.ttl <= 1 {
-            return self.answer_error(context, frame, packet, Error::TimeExceeded);
-        }
-        match self.schedule(context, packet, key, service, State::Request { reply: None }) {
-            Ok(index) => {
-                self.counters.icmp_query_created.add(1);
-                let found = Found { index, entry: Direction::Inbound };
-                self.forward(context, frame, packet, found)
-            }
-            Err(reason) => Verdict::Drop(reason),
-        }
+        self.start(context, frame, packet, (key, service, State::Request { reply: None }))
     }
 
     /// A reply that no request expects here: its owner may be another worker, or the host's own
     /// ping waits for it. It never makes a connection.
     fn reply_miss(&mut self, context: &Context<'_>, packet: &Packet, key: &Key) -> Verdict {
         let tables = context.tables;
-        if tables.is_laddr(packet.dst) {
-            let owner = tables.steering().local_port(key.sport);
-            return self
-                .elsewhere(context, owner)
-                .unwrap_or(Verdict::Drop(DropReason::IcmpUnsolicited));
+        let owners = if tables.is_laddr(packet.dst) {
+            Owners::only(tables.steering().local_port(key.sport))
+        } else if is_ours(tables, packet) {
+            Owners::default()
+        } else {
+            owners::of_transit(tables, key, None)
+        };
+        if let Some(verdict) = self.hand_on(context, &owners) {
+            return verdict;
         }
-        if tables.is_virtual(packet.dst) {
+        if tables.is_laddr(packet.dst) || tables.is_virtual(packet.dst) {
             return Verdict::Drop(DropReason::IcmpUnsolicited);
         }
         local_only(context, packet, DropReason::IcmpUnsolicited)
@@ -135,7 +138,7 @@ impl WorkerState {
         }
         // It came in over a link that takes longer packets than the way back.
         let route = tables.routes().lookup(packet.src);
-        if too_big(tables, packet, route).is_some() {
+        if too_big(tables, packet, route, 0).is_some() {
             return Verdict::Drop(DropReason::TooBig);
         }
         let rate = tables.limits.icmp_echo_per_s;
@@ -149,6 +152,14 @@ impl WorkerState {
         let out = Packet { src: packet.dst, dst: packet.src, ..*packet };
         self.send_by(tables, context.now, frame, &out, route)
     }
+}
+
+/// Returns whether a packet is for us, or for everybody on the link.
+fn is_ours(tables: &Tables, packet: &Packet) -> bool {
+    packet.is_link_group
+        || tables.address(packet.dst).is_some()
+        || tables.is_virtual(packet.dst)
+        || tables.is_laddr(packet.dst)
 }
 
 /// Makes a request the reply to it: addresses swapped, type, time to live 64; everything else, the

@@ -2,23 +2,57 @@
 //! Connections' lives: made, accounted, ended.
 
 use super::WorkerState;
+use super::owners::{self, Owners};
 use super::process::{Context, local_only};
-use crate::conn::{Conn, ConnIndex, Direction, Found, State, TcpState, Timer};
+use crate::conn::{Conn, ConnIndex, Direction, Entries, Found, State, TcpState, Timer};
 use crate::counters::Counter;
+use crate::forward::{self, Binding};
 use crate::icmp::generate::{self, is_host};
-use crate::key::{Key, QueryType};
+use crate::key::{Endpoint, Key};
 use crate::parse::{Packet, Payload};
-use crate::ports::{self, Wanted};
-use crate::tables::{Dest, Service, Tables};
+use crate::scheduler::Flow;
+use crate::tables::{Dest, Service, ServiceSettings, Tables};
 use crate::wire::TcpFlags;
-use crate::{DropReason, Frame, Millis, Verdict, WorkerId};
+use crate::{DropReason, Frame, Millis, Verdict};
 
-/// Most local addresses that are tried for one connection.
-const LADDRS_TRIED_MAX: usize = 8;
+/// How often a scheduler is asked again because another worker took the last place.
+const RESERVATIONS_MAX: usize = 4;
+/// How long the answers to a datagram are waited for that was scheduled by itself: each takes a
+/// local port of full NAT.
+const ONE_PACKET_MS: u32 = 30_000;
+
+/// A connection that was made.
+#[derive(Clone, Copy, Debug)]
+struct Started {
+    conn: Conn,
+    /// Its place in the table; `None` if it is for one packet alone.
+    index: Option<ConnIndex>,
+}
+
+/// Returns the state of the connection that a packet can start; `None` if it cannot.
+fn first_state(packet: &Packet) -> Option<State> {
+    match packet.payload {
+        Payload::Tcp { flags, .. } => {
+            let others = TcpFlags(TcpFlags::ACK.0 | TcpFlags::RST.0 | TcpFlags::FIN.0);
+            let can_start = flags.has(TcpFlags::SYN) && flags.0 & others.0 == 0;
+            can_start.then_some(State::Tcp(TcpState::None))
+        }
+        _ => Some(State::Udp),
+    }
+}
+
+/// Returns by which keys a new connection is to be found.
+fn entries(service: &Service, dest: &Dest) -> Entries {
+    match (dest.settings.forward.sees_replies(), service.settings.one_packet) {
+        (true, false) => Entries::Both,
+        (true, true) => Entries::Outbound,
+        (false, _) => Entries::Inbound,
+    }
+}
 
 impl WorkerState {
-    /// A TCP or UDP packet without a connection: hand it to its owner, make a connection, or treat
-    /// it as ours.
+    /// A packet with ports and without a connection: hand it to its owner, make a connection, or
+    /// treat it as ours.
     pub(super) fn session_miss<F: Frame>(
         &mut self,
         context: &Context<'_>,
@@ -27,63 +61,68 @@ impl WorkerState {
         key: &Key,
     ) -> Verdict {
         let tables = context.tables;
-        let Some(service) = tables.service_for(key.protocol, key.dst, key.dport) else {
-            if tables.is_laddr(key.dst)
-                && let Some(owner) =
-                    self.elsewhere(context, tables.steering().local_port(key.dport))
-            {
-                return owner;
+        let first_state = first_state(packet);
+        let (service, owners, reason) = match tables.service_for(key.protocol, key.dst, key.dport) {
+            Some(service) => {
+                let owners = owners::of_client(tables, service, key, first_state.is_some());
+                (Some(service), owners, DropReason::NoConnection)
             }
-            let reason = if tables.is_laddr(key.dst) {
-                DropReason::NoConnection
-            } else {
-                DropReason::NoService
-            };
+            None if tables.is_laddr(key.dst) => {
+                let owner = Owners::only(tables.steering().local_port(key.dport));
+                (None, owner, DropReason::NoConnection)
+            }
+            None if packet.is_link_group || tables.address(key.dst).is_some() => {
+                return local_only(context, packet, DropReason::NoService);
+            }
+            None => {
+                let service = tables.service_matching(key, context.port);
+                (service, owners::of_transit(tables, key, service), DropReason::NoService)
+            }
+        };
+        if let Some(verdict) = self.hand_on(context, &owners) {
+            return verdict;
+        }
+        let Some(service) = service else {
             return local_only(context, packet, reason);
         };
-        if let Some(owner) = self.elsewhere(context, tables.steering().inbound(key)) {
-            return owner;
-        }
+        let Some(state) = first_state else { return Verdict::Drop(DropReason::NoConnection) };
+        self.start(context, frame, packet, (key, service, state))
+    }
+
+    /// Makes a connection and forwards the packet that makes it.
+    pub(super) fn start<F: Frame>(
+        &mut self,
+        context: &Context<'_>,
+        frame: &mut F,
+        packet: &Packet,
+        (key, service, state): (&Key, &Service, State),
+    ) -> Verdict {
         // What ends here makes no connection: a traceroute would leave one for each probe.
         if packet.ttl <= 1 {
             return self.answer_error(context, frame, packet, generate::Error::TimeExceeded);
         }
-        let state = match packet.payload {
-            Payload::Tcp { flags, .. } => {
-                let others = TcpFlags(TcpFlags::ACK.0 | TcpFlags::RST.0 | TcpFlags::FIN.0);
-                if !flags.has(TcpFlags::SYN) || flags.0 & others.0 != 0 {
-                    return Verdict::Drop(DropReason::NoConnection);
-                }
-                State::Tcp(TcpState::None)
-            }
-            _ => State::Udp,
-        };
         match self.schedule(context, packet, key, service, state) {
-            Ok(index) => {
-                self.forward(context, frame, packet, Found { index, entry: Direction::Inbound })
+            Ok(started) => {
+                if packet.payload.is_query() {
+                    self.counters.icmp_query_created.add(1);
+                }
+                let found = started.index.map(|index| Found { index, entry: Direction::Inbound });
+                self.forward_by(context, frame, packet, (&started.conn, found), Direction::Inbound)
             }
+            Err(DropReason::NoDest) => self.answer_no_server(context, frame, packet),
             Err(reason) => Verdict::Drop(reason),
         }
     }
 
-    /// Returns the verdict to hand a frame over, if its owner is another worker.
-    pub(super) fn elsewhere(&self, context: &Context<'_>, owner: WorkerId) -> Option<Verdict> {
-        if owner == self.me || context.is_handed {
-            return None;
-        }
-        self.counters.steered.add(1);
-        Some(Verdict::Redirect(owner))
-    }
-
-    /// Chooses a real server and a local port or identifier, and makes the connection.
-    pub(super) fn schedule(
+    /// Chooses a real server, binds what its answers need, and makes the connection.
+    fn schedule(
         &mut self,
         context: &Context<'_>,
         packet: &Packet,
         key: &Key,
         service: &Service,
         state: State,
-    ) -> Result<ConnIndex, DropReason> {
+    ) -> Result<Started, DropReason> {
         let tables = context.tables;
         let is_own = tables.address(packet.src).is_some()
             || tables.is_virtual(packet.src)
@@ -91,75 +130,109 @@ impl WorkerState {
         if !is_host(packet.src) || packet.is_link_group || is_own || packet.src == packet.dst {
             return Err(DropReason::BadSource);
         }
-        let dest = service.settings.scheduler.pick(service, self.me).ok_or(DropReason::NoDest)?;
-        let outbound = self.bind_local(context.tables, key, service, dest)?;
-        let conn = Conn {
-            inbound: *key,
-            outbound,
-            state,
-            service: service.id,
-            dest: dest.id,
-            last_seen: context.now,
-            timeout_ms: state.timeout_ms(&context.tables.timeouts),
-            in_packets: 0,
-            out_packets: 0,
+        if !service.access.admits(packet.src) {
+            return Err(DropReason::Denied);
+        }
+        let (dest, template) = self.choose(context, packet, key, service)?;
+        let binding = Binding { tables, conns: &self.conns, me: self.me, key, service, dest };
+        let outcome = binding.bind().and_then(|outbound| {
+            let conn = Conn {
+                inbound: *key,
+                outbound,
+                state,
+                service: service.id,
+                dest: dest.id,
+                forward: dest.settings.forward,
+                entries: entries(service, dest),
+                template,
+                last_seen: context.now,
+                timeout_ms: state.timeout_ms(&tables.timeouts, service.settings.conn_timeout_ms),
+                in_packets: 0,
+                out_packets: 0,
+            };
+            self.keep(conn, service)
+        });
+        match outcome {
+            Ok(started) => {
+                if let (Some(index), Some(persistence)) = (template, service.settings.persistence) {
+                    self.join_template(context.now, index, persistence.timeout_ms);
+                }
+                self.count_made(service, dest, &started);
+                Ok(started)
+            }
+            Err(reason) => {
+                dest.release();
+                Err(reason)
+            }
+        }
+    }
+
+    /// Puts a connection into the table, unless nothing would ever find it there.
+    fn keep(&mut self, conn: Conn, service: &Service) -> Result<Started, DropReason> {
+        if service.settings.one_packet && !conn.forward.sees_replies() {
+            return Ok(Started { conn, index: None });
+        }
+        let conn = if service.settings.one_packet {
+            Conn { timeout_ms: conn.timeout_ms.min(ONE_PACKET_MS), ..conn }
+        } else {
+            conn
         };
         let index = self.conns.insert(conn).map_err(|_| DropReason::TableFull)?;
-        self.count_made(service, dest, outbound.dst);
-        Ok(index)
+        Ok(Started { conn, index: Some(index) })
     }
 
-    fn bind_local(
-        &self,
-        tables: &Tables,
+    /// Chooses a real server and takes a place there: the one that the client is bound to, or the
+    /// scheduler's choice.
+    fn choose<'a>(
+        &mut self,
+        context: &Context<'_>,
+        packet: &Packet,
         key: &Key,
-        service: &Service,
-        dest: &Dest,
-    ) -> Result<Key, DropReason> {
-        let family = dest.endpoint.address.family();
-        let cursor =
-            &service.counters.part(self.me.index()).ok_or(DropReason::NoLocalAddress)?.laddr_cursor;
-        let reply = if key.protocol.is_icmp() {
-            QueryType::from_ports(key.protocol, key.dport).map(QueryType::opposite)
-        } else {
-            None
-        };
-        let wanted = Wanted { protocol: key.protocol, dest: dest.endpoint, reply };
-        let mut result = DropReason::NoLocalAddress;
-        let count = service.laddrs.len();
-        for _ in 0..count.min(LADDRS_TRIED_MAX) {
-            let at = crate::ids::position(cursor.get()) % count;
-            cursor.set(u32::try_from(at + 1).unwrap_or(0));
-            let Some(laddr) = service.laddrs.get(at).filter(|l| l.address.family() == family)
-            else {
-                continue;
-            };
-            let Some(counters) = laddr.counters.part(self.me.index()) else { continue };
-            let steering = (tables.steering(), self.me);
-            let local = (laddr.address, counters);
-            if let Some(outbound) = ports::allocate(&self.conns, steering, tables, local, wanted) {
-                return Ok(outbound);
-            }
-            counters.conflicts.add(1);
-            result = DropReason::LocalPortsExhausted;
+        service: &'a Service,
+    ) -> Result<(&'a Dest, Option<ConnIndex>), DropReason> {
+        let ServiceSettings { persistence, scheduler, .. } = service.settings;
+        if let Some(persistence) = persistence
+            && let Some((dest, template)) =
+                self.bound(context.tables, context.now, service, persistence, key)
+        {
+            dest.reserve_bound();
+            return Ok((dest, Some(template)));
         }
-        Err(result)
+        let target = Endpoint { address: key.dst, port: key.dport };
+        let client = Endpoint { address: packet.src, port: key.sport };
+        let flow = Flow { client, target, quic_id: None };
+        for _ in 0..RESERVATIONS_MAX {
+            let dest = scheduler.pick(service, self.me, &flow).ok_or(DropReason::NoDest)?;
+            // Another worker may have taken the last place since the scheduler looked.
+            if dest.reserve() {
+                let template = persistence.and_then(|persistence| {
+                    self.bind_client(context.now, service, persistence, (key, dest))
+                });
+                return Ok((dest, template));
+            }
+        }
+        Err(DropReason::NoDest)
     }
 
-    fn count_made(&mut self, service: &Service, dest: &Dest, local: crate::key::Address) {
+    fn count_made(&mut self, service: &Service, dest: &Dest, started: &Started) {
         let me = self.me.index();
         if let Some(part) = service.counters.part(me) {
             part.traffic.connections.add(1);
         }
         if let Some(part) = dest.shared.counters.part(me) {
             part.traffic.connections.add(1);
+        }
+        self.counters.connections_made.add(1);
+        if started.index.is_none() {
+            dest.release();
+            return;
+        }
+        if let Some(part) = dest.shared.counters.part(me) {
             part.inactive.increment();
         }
-        if let Some(part) = laddr_part(service, local, me) {
+        if let Some(part) = forward::pool(service, Some(dest), &started.conn, self.me) {
             part.connections.increment();
         }
-        dest.check_thresholds();
-        self.counters.connections_made.add(1);
         self.count_connections();
     }
 
@@ -167,12 +240,10 @@ impl WorkerState {
         self.counters.connections.set(u32::try_from(self.conns.len()).unwrap_or(u32::MAX));
     }
 
-    /// Counts a forwarded packet, refreshes the connection and moves its state on.
-    pub(super) fn account(
-        &mut self,
-        context: &Context<'_>,
+    /// Counts a forwarded packet for its service and its server.
+    pub(super) fn account_traffic(
+        &self,
         packet: &Packet,
-        found: Found,
         direction: Direction,
         (service, dest): (Option<&Service>, Option<&Dest>),
     ) {
@@ -192,9 +263,26 @@ impl WorkerState {
                 Direction::Outbound => count(&traffic.out_packets, &traffic.out_bytes),
             }
         }
+    }
+
+    /// Counts a forwarded packet, refreshes the connection and moves its state on.
+    pub(super) fn account(
+        &mut self,
+        context: &Context<'_>,
+        packet: &Packet,
+        found: Found,
+        direction: Direction,
+        (service, dest): (Option<&Service>, Option<&Dest>),
+    ) {
+        self.account_traffic(packet, direction, (service, dest));
         let Some(conn) = self.conns.get_mut(found.index) else { return };
         conn.last_seen = context.now;
-        let timeout_ms = conn.state.timeout_ms(&context.tables.timeouts);
+        let own_ms = service.map_or(0, |service| service.settings.conn_timeout_ms);
+        let timeout_ms = if conn.entries == Entries::Outbound {
+            conn.timeout_ms
+        } else {
+            conn.state.timeout_ms(&context.tables.timeouts, own_ms)
+        };
         let is_shorter = timeout_ms < conn.timeout_ms;
         conn.timeout_ms = timeout_ms;
         match found.entry {
@@ -202,14 +290,19 @@ impl WorkerState {
             Direction::Outbound => conn.out_packets += 1,
         }
         let (state, payload) = (conn.state, packet.payload);
+        let conn = *conn;
         if is_shorter && !matches!(state, State::Reply { .. }) {
             self.conns.rearm(found.index);
         }
         match (state, payload) {
             (State::Tcp(old), Payload::Tcp { flags, .. }) => {
-                let new = old.next(direction, flags);
+                let new = if conn.entries == Entries::Inbound {
+                    old.next_one_way(flags)
+                } else {
+                    old.next(direction, flags)
+                };
                 if new != old {
-                    self.set_tcp_state(context.tables, found.index, new);
+                    self.set_state(context.tables, found.index, State::Tcp(new), own_ms);
                 }
             }
             // One timer for the pair: it is the request's.
@@ -223,11 +316,11 @@ impl WorkerState {
         }
     }
 
-    fn set_tcp_state(&mut self, tables: &Tables, index: ConnIndex, new: TcpState) {
+    fn set_state(&mut self, tables: &Tables, index: ConnIndex, new: State, own_ms: u32) {
         let Some(conn) = self.conns.get_mut(index) else { return };
         let was_active = conn.state.is_active();
-        conn.state = State::Tcp(new);
-        let timeout_ms = new.timeout_ms(&tables.timeouts);
+        conn.state = new;
+        let timeout_ms = new.timeout_ms(&tables.timeouts, own_ms);
         let is_shorter = timeout_ms < conn.timeout_ms;
         conn.timeout_ms = timeout_ms;
         let (service_id, dest_id) = (conn.service, conn.dest);
@@ -284,6 +377,7 @@ impl WorkerState {
     /// Ends a connection, and with a request its reply.
     pub(super) fn end(&mut self, tables: &Tables, index: ConnIndex) {
         let Some(conn) = self.conns.remove(index) else { return };
+        self.leave_template(&conn);
         self.count_ended(tables, &conn);
         if let State::Request { reply: Some(reply) } = conn.state
             && let Some(conn) = self.conns.remove(reply)
@@ -301,11 +395,14 @@ impl WorkerState {
                 let gauge = if conn.state.is_active() { &part.active } else { &part.inactive };
                 gauge.decrement();
             }
-            dest.check_thresholds();
+            dest.release();
         }
-        if !matches!(conn.state, State::Reply { .. })
-            && let Some(part) = laddr_part(service, conn.local().address, me)
-        {
+        // The reply half of a pair has no port or identifier of its own.
+        if matches!(conn.state, State::Reply { .. }) {
+            return;
+        }
+        let dest = service.dest_or_removed(conn.dest);
+        if let Some(part) = forward::pool(service, dest, conn, self.me) {
             part.connections.decrement();
         }
     }
@@ -337,7 +434,8 @@ impl WorkerState {
             && let Some(part) = dest.shared.counters.part(self.me.index())
         {
             part.inactive.increment();
-            dest.check_thresholds();
+            // It is listed as a connection, so the thresholds know it as one.
+            dest.reserve_bound();
         }
         self.counters.connections_made.add(1);
         self.count_connections();
@@ -353,12 +451,4 @@ impl WorkerState {
             _ => conn.expires_at(),
         }
     }
-}
-
-fn laddr_part(
-    service: &Service,
-    local: crate::key::Address,
-    me: usize,
-) -> Option<&crate::counters::LaddrCounters> {
-    service.laddr_or_removed(local)?.counters.part(me)
 }

@@ -71,11 +71,9 @@ pub(super) fn prefix(ip: IpAddr, len: u8, path: &str) -> Result<Prefix, RpcError
 /// Reads a service's key.
 pub(super) fn service_key(key: &wire::ServiceKey) -> Result<ServiceKey, RpcError> {
     match key {
-        wire::ServiceKey::Address { protocol: name, address: ip, port } => Ok(ServiceKey {
-            protocol: protocol(*name),
-            address: address(*ip, "service.address")?,
-            port: *port,
-        }),
+        wire::ServiceKey::Address { protocol: name, address: ip, port } => {
+            Ok(ServiceKey::new(protocol(*name), address(*ip, "service.address")?, *port))
+        }
         wire::ServiceKey::FwMark { .. } => Err(error(
             ErrorCode::NotSupported,
             "services by firewall mark are not offered: there are no marks in the dataplane",
@@ -91,10 +89,13 @@ pub(super) fn service_key(key: &wire::ServiceKey) -> Result<ServiceKey, RpcError
 
 /// Writes a service's key.
 pub(super) fn wire_key(key: &ServiceKey) -> wire::ServiceKey {
-    wire::ServiceKey::Address {
-        protocol: wire_protocol(key.protocol),
-        address: key.address.ip(),
-        port: key.port,
+    match key {
+        ServiceKey::Virtual(key) => wire::ServiceKey::Address {
+            protocol: wire_protocol(key.protocol),
+            address: key.address.ip(),
+            port: key.port,
+        },
+        ServiceKey::Match(_) => wire::ServiceKey::Match { pattern: wire::Match::default() },
     }
 }
 

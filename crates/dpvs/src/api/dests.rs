@@ -10,8 +10,7 @@ use dpvs_core::key::Endpoint;
 use dpvs_core::tables::{Dest, DestSettings, Forward, Service};
 
 /// What a new real server has unless told otherwise.
-const DEFAULT: DestSettings =
-    DestSettings { forward: Forward::Direct, weight: 1, upper_threshold: 0, lower_threshold: 0 };
+const DEFAULT: DestSettings = DestSettings::new(Forward::Direct);
 
 /// Adds a real server.
 pub(super) fn add(stage: &mut Stage<'_>, spec: &DestSpec) -> Result<(), RpcError> {
@@ -64,6 +63,7 @@ fn settings(spec: &DestSpec, standing: DestSettings) -> Result<DestSettings, Rpc
         weight: spec.weight.unwrap_or(standing.weight),
         upper_threshold: spec.upper_threshold.unwrap_or(standing.upper_threshold),
         lower_threshold: spec.lower_threshold.unwrap_or(standing.lower_threshold),
+        tunnel: standing.tunnel,
     };
     if spec.tunnel.is_some() && settings.forward != Forward::Tunnel {
         let text = "an encapsulation goes with the forwarding method tunnel alone";

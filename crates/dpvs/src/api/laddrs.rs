@@ -19,7 +19,7 @@ pub(super) fn add(stage: &mut Stage<'_>, spec: &LaddrSpec) -> Result<(), RpcErro
     let address = address(spec.address, "address")?;
     let port = device(stage.tables(), &spec.device)?.id;
     find(stage.tables(), &key)?;
-    if address.family() != key.address.family() {
+    if address.family() != key.family() {
         let text = "a local address of the other address family: translation between them is \
                     not offered";
         return Err(error(ErrorCode::NotSupported, text, "address"));

@@ -92,7 +92,8 @@ fn settings(
             error(ErrorCode::NoScheduler, text, "scheduler")
         })?,
     };
-    Ok(ServiceSettings { scheduler })
+    let standing = standing.unwrap_or(ServiceSettings::new(scheduler));
+    Ok(ServiceSettings { scheduler, ..standing })
 }
 
 /// Refuses attributes that would be ignored. Defaults are let through: `ipvsadm -E` sends them.

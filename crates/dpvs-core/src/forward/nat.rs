@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! NAT: the destination is translated; the real server answers to the client by way of us.
+//!
+//! ```text
+//! inbound    C:cport -> V:vport   becomes   C:cport -> R:dport
+//! outbound   R:dport -> C:cport   becomes   V:vport -> C:cport
+//! ```
+//! Nothing in an answer tells its owner by itself: it is computed from what the client must have sent
+//! ([`crate::worker`] asks the tables for it).
+
+use super::{Binding, virtual_of_one_family};
+use crate::DropReason;
+use crate::key::{Endpoint, Key};
+use crate::tables::{Refusal, ServiceKey};
+
+pub(super) fn check(key: &ServiceKey, endpoint: Endpoint) -> Result<(), Refusal> {
+    virtual_of_one_family(key, endpoint)
+}
+
+/// The answer comes to the client itself. If another connection of the same client and server has
+/// that answer already (through another virtual address, with the same port), it could not be told
+/// from this one's.
+pub(super) fn bind(binding: &Binding<'_>) -> Result<Key, DropReason> {
+    let answer = binding.answer_to_client().ok_or(DropReason::MalformedHeader)?;
+    let taken = binding.conns.find(&answer);
+    if taken.is_some() { Err(DropReason::TupleInUse) } else { Ok(answer) }
+}

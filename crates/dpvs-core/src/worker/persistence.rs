@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Persistence: a client's connections go to one real server. What binds them is a template, in a
+//! table of its own, so that no packet can have its key.
+
+use super::WorkerState;
+use crate::Millis;
+use crate::conn::{Conn, ConnIndex, Entries, State, Timer};
+use crate::key::Key;
+use crate::tables::{Dest, Persistence, Service, Tables};
+
+/// How long a template stays whose time is over while connections made by it stand.
+const HELD_MS: u32 = 60_000;
+
+impl WorkerState {
+    /// Returns the real server that a client is bound to, with its template. A server of weight 0 or
+    /// above its threshold goes on with the clients it has, unless the service expires them.
+    pub(super) fn bound<'a>(
+        &mut self,
+        tables: &Tables,
+        now: Millis,
+        service: &'a Service,
+        persistence: Persistence,
+        key: &Key,
+    ) -> Option<(&'a Dest, ConnIndex)> {
+        let key = template_key(service, persistence, key);
+        let index = self.templates.find(&key)?.index;
+        let template = *self.templates.get(index)?;
+        let is_over = template.expires_at() <= now
+            && !matches!(template.state, State::Template { members: 1.. });
+        let dest = (template.service == service.id).then(|| service.dest(template.dest)).flatten();
+        let dest = dest
+            .filter(|dest| !service.settings.expire_quiescent || dest.settings.weight > 0)
+            .filter(|_| !is_over);
+        if dest.is_none() {
+            self.end_template(tables, index);
+        }
+        Some((dest?, index))
+    }
+
+    /// Binds a client to a real server. Where the table of templates is full the client is not bound:
+    /// its connection is worth more than that.
+    pub(super) fn bind_client(
+        &mut self,
+        now: Millis,
+        service: &Service,
+        persistence: Persistence,
+        (key, dest): (&Key, &Dest),
+    ) -> Option<ConnIndex> {
+        let inbound = template_key(service, persistence, key);
+        let answer = inbound.reversed().unwrap_or(inbound);
+        let outbound = Key { src: dest.endpoint.address, sport: dest.endpoint.port, ..answer };
+        let template = Conn {
+            inbound,
+            outbound,
+            state: State::Template { members: 0 },
+            service: service.id,
+            dest: dest.id,
+            forward: dest.settings.forward,
+            entries: Entries::Inbound,
+            template: None,
+            last_seen: now,
+            timeout_ms: persistence.timeout_ms,
+            in_packets: 0,
+            out_packets: 0,
+        };
+        let index = self.templates.insert(template).ok()?;
+        if let Some(part) = dest.shared.counters.part(self.me.index()) {
+            part.persistent.increment();
+        }
+        Some(index)
+    }
+
+    /// Notes that a connection was made by a template: its time starts anew.
+    pub(super) fn join_template(&mut self, now: Millis, index: ConnIndex, timeout_ms: u32) {
+        let Some(template) = self.templates.get_mut(index) else { return };
+        template.last_seen = now;
+        let is_shorter = timeout_ms < template.timeout_ms;
+        template.timeout_ms = timeout_ms;
+        template.in_packets += 1;
+        if let State::Template { members } = &mut template.state {
+            *members += 1;
+        }
+        if is_shorter {
+            self.templates.rearm(index);
+        }
+    }
+
+    /// Notes that a connection made by a template has ended.
+    pub(super) fn leave_template(&mut self, conn: &Conn) {
+        // The template may have ended before, and another may stand in its place: then that one
+        // belongs to another client or server.
+        if let Some(index) = conn.template
+            && let Some(template) = self.templates.get_mut(index)
+            && (template.service, template.dest) == (conn.service, conn.dest)
+            && let State::Template { members } = &mut template.state
+        {
+            *members = members.saturating_sub(1);
+        }
+    }
+
+    /// Ends a template.
+    pub(super) fn end_template(&mut self, tables: &Tables, index: ConnIndex) {
+        let Some(template) = self.templates.remove(index) else { return };
+        let service = tables.service_by_id_or_deleted(template.service);
+        if let Some(dest) = service.and_then(|service| service.dest_or_removed(template.dest))
+            && let Some(part) = dest.shared.counters.part(self.me.index())
+        {
+            part.persistent.decrement();
+        }
+    }
+
+    /// Ends templates whose time is over: at most `budget` timers are looked at.
+    pub(super) fn expire_templates(&mut self, tables: &Tables, now: Millis, budget: usize) {
+        for _ in 0..budget {
+            match self.templates.pop_timer(now) {
+                Timer::Idle(index) => match self.templates.get_mut(index) {
+                    Some(Conn {
+                        state: State::Template { members: 1.. },
+                        last_seen,
+                        timeout_ms,
+                        ..
+                    }) => {
+                        *last_seen = now;
+                        *timeout_ms = HELD_MS;
+                        self.templates.rearm(index);
+                    }
+                    _ => self.end_template(tables, index),
+                },
+                Timer::Used => {}
+                Timer::None => return,
+            }
+        }
+    }
+}
+
+/// What a client's template is found by: the part of its address that counts, and the service.
+fn template_key(service: &Service, persistence: Persistence, key: &Key) -> Key {
+    let dport = if key.protocol.is_icmp() {
+        key.dport
+    } else {
+        service.key.virtual_().map_or(key.dport, |virtual_| virtual_.port)
+    };
+    Key { src: key.src.masked(persistence.mask), sport: 0, dport, ..*key }
+}
