@@ -15,6 +15,7 @@ pub mod checksum;
 pub mod conn;
 pub mod counters;
 pub mod forward;
+pub mod fragment;
 mod frame;
 pub mod icmp;
 mod ids;
