@@ -5,6 +5,7 @@
 //! (what follows is an Ethernet trailer), and a header that says more than there is is dropped.
 
 use crate::DropReason;
+use crate::fragment::{Fragment, FragmentKey};
 use crate::key::{Address, Endpoint, Key, QueryType};
 use crate::net::{Family, Mac, Protocol};
 use crate::wire::{
@@ -34,6 +35,8 @@ pub struct Packet {
     pub ttl: u8,
     /// Whether the link destination was multicast or broadcast.
     pub is_link_group: bool,
+    /// What is said of it as a part of a larger packet, if it is one.
+    pub fragment: Option<Part>,
     /// What it carries.
     pub payload: Payload,
 }
@@ -67,10 +70,37 @@ impl Packet {
         }
     }
 
+    /// Returns what all parts of its datagram share, if it is a part.
+    pub fn fragment_key(&self) -> Option<FragmentKey> {
+        let Part { id, protocol, .. } = self.fragment?;
+        Some(FragmentKey { src: self.src, dst: self.dst, id, protocol })
+    }
+
+    /// Returns whether it is the first part of a larger packet.
+    pub fn is_first_fragment(&self) -> bool {
+        self.fragment.is_some_and(|part| part.is_first)
+    }
+
     /// Returns where it comes from, with the source port or identifier.
     pub fn source(&self) -> Endpoint {
         let port = self.key().map_or(0, |key| key.sport);
         Endpoint { address: self.src, port }
+    }
+}
+
+/// A packet as part of a larger one. With the addresses it names the larger one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    id: u32,
+    protocol: u8,
+    /// Whether it is the first, which has the transport header.
+    pub is_first: bool,
+}
+
+impl From<Fragment> for Part {
+    fn from(fragment: Fragment) -> Self {
+        let FragmentKey { id, protocol, .. } = fragment.key;
+        Part { id, protocol, is_first: fragment.is_first() }
     }
 }
 
@@ -129,7 +159,7 @@ pub enum Payload {
         /// Type.
         icmp_type: u8,
     },
-    /// A fragment of any protocol, the first included.
+    /// A fragment other than the first, or the first of something that is never passed on in parts.
     Fragment,
     /// Another protocol, by its number.
     Other(u8),
@@ -201,11 +231,9 @@ fn parse_v4(bytes: &[u8], l3: usize) -> Result<Packet, DropReason> {
         return Err(DropReason::BadChecksum);
     }
     let l4 = l3 + header_len;
-    let payload = if header.is_fragment() {
-        Payload::Fragment
-    } else {
-        parse_payload(bytes.get(..end).unwrap_or(bytes), l4, header.protocol, Family::V4)?
-    };
+    let fragment = Fragment::read_v4(header);
+    let whole = bytes.get(..end).unwrap_or(bytes);
+    let payload = parse_part(whole, l4, (header.protocol, Family::V4), fragment)?;
     Ok(Packet {
         l3,
         l4,
@@ -215,6 +243,7 @@ fn parse_v4(bytes: &[u8], l3: usize) -> Result<Packet, DropReason> {
         dst: Address::v4(header.dst),
         ttl: header.ttl,
         is_link_group: false,
+        fragment: fragment.map(Part::from),
         payload,
     })
 }
@@ -235,11 +264,14 @@ fn parse_v6(bytes: &[u8], l3: usize) -> Result<Packet, DropReason> {
     let whole = bytes.get(..end).unwrap_or(bytes);
     let chain = walk_extensions(whole, l3 + Ipv6Header::LEN, header.next_header)
         .map_err(|_| DropReason::ExtensionHeaders)?;
-    let payload = if chain.is_fragment {
-        Payload::Fragment
-    } else {
-        parse_payload(whole, chain.offset, chain.protocol, Family::V6)?
+    let fragment = match chain.fragment_at {
+        Some(at) => {
+            let header = view(whole, at).ok_or(DropReason::TruncatedHeader)?;
+            Fragment::read_v6(src, dst, header)
+        }
+        None => None,
     };
+    let payload = parse_part(whole, chain.offset, (chain.protocol, Family::V6), fragment)?;
     Ok(Packet {
         l3,
         l4: chain.offset,
@@ -249,6 +281,7 @@ fn parse_v6(bytes: &[u8], l3: usize) -> Result<Packet, DropReason> {
         dst,
         ttl: header.hop_limit,
         is_link_group: false,
+        fragment: fragment.map(Part::from),
         payload,
     })
 }
@@ -260,8 +293,8 @@ pub struct Chain {
     pub offset: usize,
     /// The upper layer's protocol.
     pub protocol: u8,
-    /// A fragment header says that this is part of a larger packet.
-    pub is_fragment: bool,
+    /// Where the fragment header stands, if there is one.
+    pub fragment_at: Option<usize>,
     /// It says that this is a part other than the first.
     pub is_later_fragment: bool,
 }
@@ -275,7 +308,7 @@ pub struct BrokenChain;
 /// # Errors
 /// [`BrokenChain`] if a header does not fit or there are more than [`EXTENSION_HEADERS_MAX`].
 pub fn walk_extensions(bytes: &[u8], offset: usize, first: u8) -> Result<Chain, BrokenChain> {
-    let mut chain = Chain { offset, protocol: first, is_fragment: false, is_later_fragment: false };
+    let mut chain = Chain { offset, protocol: first, fragment_at: None, is_later_fragment: false };
     for _ in 0..=EXTENSION_HEADERS_MAX {
         let len = match chain.protocol {
             next_header::HOP_BY_HOP
@@ -291,8 +324,7 @@ pub fn walk_extensions(bytes: &[u8], offset: usize, first: u8) -> Result<Chain, 
             }
             next_header::FRAGMENT => {
                 let header: &Ipv6FragmentHeader = view(bytes, chain.offset).ok_or(BrokenChain)?;
-                // An atomic fragment (offset 0, nothing follows) is a whole packet: RFC 6946.
-                chain.is_fragment |= header.offset_more.get() & 0xfff9 != 0;
+                chain.fragment_at = Some(chain.offset);
                 chain.is_later_fragment |= header.offset_more.get() & 0xfff8 != 0;
                 8
             }
@@ -310,6 +342,39 @@ pub fn walk_extensions(bytes: &[u8], offset: usize, first: u8) -> Result<Chain, 
         }
     }
     Err(BrokenChain)
+}
+
+/// Reads what a packet carries that may be part of a larger one.
+fn parse_part(
+    packet: &[u8],
+    l4: usize,
+    (protocol, family): (u8, Family),
+    fragment: Option<Fragment>,
+) -> Result<Payload, DropReason> {
+    let Some(fragment) = fragment else {
+        let payload = parse_payload(packet, l4, protocol, family)?;
+        return match payload {
+            Payload::Udp { .. } if !has_whole_udp(packet, l4) => Err(DropReason::MalformedHeader),
+            payload => Ok(payload),
+        };
+    };
+    fragment.check(packet.len().saturating_sub(l4)).map_err(|_| DropReason::MalformedHeader)?;
+    if !fragment.is_first() {
+        return Ok(Payload::Fragment);
+    }
+    let payload = parse_payload(packet, l4, protocol, family)?;
+    let has_connections = matches!(
+        payload,
+        Payload::Tcp { .. }
+            | Payload::Udp { .. }
+            | Payload::Sctp { .. }
+            | Payload::IcmpQuery { .. }
+    );
+    Ok(if has_connections { payload } else { Payload::Fragment })
+}
+
+fn has_whole_udp(packet: &[u8], l4: usize) -> bool {
+    view::<UdpHeader>(packet, l4).is_some_and(|udp| l4 + usize::from(udp.len.get()) <= packet.len())
 }
 
 fn parse_payload(
@@ -330,8 +395,7 @@ fn parse_payload(
         }
         (Some(Protocol::Udp), _) => {
             let udp: &UdpHeader = view(packet, l4).ok_or(TRUNCATED)?;
-            let len = usize::from(udp.len.get());
-            if len < UdpHeader::LEN || l4 + len > packet.len() {
+            if usize::from(udp.len.get()) < UdpHeader::LEN {
                 return Err(DropReason::MalformedHeader);
             }
             Payload::Udp { sport: udp.sport.get(), dport: udp.dport.get() }

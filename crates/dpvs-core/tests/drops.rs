@@ -103,8 +103,10 @@ fn a_priority_tag_is_looked_through_and_taken_off() {
 #[test]
 fn fragments_and_extension_headers() {
     let mut lab = lab();
-    let first = v4(C, V).flags_fragment(0x2000).udp(1, 80, &[0; 64]);
-    drops(&mut lab, &first, DropReason::Fragment);
+    let uneven = v4(C, V).flags_fragment(0x2000).udp(1, 80, &[0; 65]);
+    drops(&mut lab, &uneven, DropReason::MalformedHeader);
+    let beyond = v4(C, V).flags_fragment(0x1fff).raw(17, &[0; 64]);
+    drops(&mut lab, &beyond, DropReason::MalformedHeader);
     let later = v4(C, V).flags_fragment(0x0010).raw(17, &[0; 64]);
     drops(&mut lab, &later, DropReason::Fragment);
     let chain: Vec<u8> = (0..10).flat_map(|_| [60, 0, 1, 4, 0, 0, 0, 0]).collect();

@@ -282,8 +282,10 @@ fn fragments_for_a_service_are_not_the_kernels() {
         port.has_kernel = true;
         d.set_port(port).unwrap();
     });
-    let out = lab.send(0, &p(C, V).flags_fragment(0x2000).ping(7, 1, &[0; 64]));
-    assert_eq!(out, Outcome::Dropped(DropReason::Fragment));
+    let later = p(C, V).flags_fragment(0x0010).raw(1, &[0; 64]);
+    assert_eq!(lab.send(0, &later), Outcome::Dropped(DropReason::Fragment));
+    lab.send(0, &p(C, V).flags_fragment(0x2000).ping(7, 1, &[0; 64])).sent();
+    lab.send(0, &later).sent();
 }
 
 #[test]

@@ -10,9 +10,10 @@ use crate::port_frame::PortFrame;
 use arrayvec::ArrayVec;
 use dpdk::{Mbuf, Pool, RxQueue, free_bulk};
 use dpvs_core::counters::WorkerCounters;
+use dpvs_core::fragment::PIECES_MAX;
 use dpvs_core::waiting::Waiting;
 use dpvs_core::worker::MadeFrame;
-use dpvs_core::{BURST, DropReason, Millis, PortId, Verdict, Worker, WorkerId};
+use dpvs_core::{BURST, DropReason, Frame, Millis, PortId, Verdict, Worker, WorkerId};
 use std::sync::Arc;
 
 /// A receive queue of a port.
@@ -53,6 +54,8 @@ pub(crate) struct Lane {
     pool: Pool,
     received: ArrayVec<Mbuf, BURST>,
     frames: ArrayVec<PortFrame, BURST>,
+    /// Frames of this burst that are to be cut, with the greatest length of the pieces.
+    to_split: ArrayVec<(PortFrame, u32), BURST>,
     connections: usize,
 }
 
@@ -62,8 +65,8 @@ impl Ways {
         Ways { outlets, rings, counters, freed: ArrayVec::new() }
     }
 
-    /// Carries out a verdict. [`Verdict::Wait`] is for the caller, who has the queue; here it ends
-    /// the frame.
+    /// Carries out a verdict. [`Verdict::Wait`] and [`Verdict::Split`] are for the caller, who has
+    /// the queue and the worker; here they end the frame.
     #[inline]
     fn carry_out(&mut self, frame: PortFrame, verdict: Verdict) {
         match verdict {
@@ -141,6 +144,7 @@ impl Lane {
             pool,
             received: ArrayVec::new(),
             frames: ArrayVec::new(),
+            to_split: ArrayVec::new(),
             connections: 0,
         }
     }
@@ -199,7 +203,7 @@ impl Lane {
         }
         let mut verdicts = [Verdict::Consumed; BURST];
         self.worker.process(now, &mut self.frames, &mut verdicts);
-        self.carry_out_burst(&verdicts);
+        self.carry_out_burst(now, &verdicts);
         true
     }
 
@@ -224,7 +228,7 @@ impl Lane {
         if !self.frames.is_empty() {
             let mut verdicts = [Verdict::Consumed; BURST];
             self.worker.process_handed(now, &mut self.frames, &mut verdicts);
-            self.carry_out_burst(&verdicts);
+            self.carry_out_burst(now, &verdicts);
         }
         true
     }
@@ -242,18 +246,82 @@ impl Lane {
     }
 
     #[inline]
-    fn carry_out_burst(&mut self, verdicts: &[Verdict; BURST]) {
+    fn carry_out_burst(&mut self, now: Millis, verdicts: &[Verdict; BURST]) {
         for (frame, verdict) in self.frames.drain(..).zip(verdicts) {
             match *verdict {
-                Verdict::Wait(hop) => {
-                    if let Some(frame) = self.waiting.push(&self.worker, frame, hop) {
-                        self.ways.free(frame.into_mbuf());
-                    }
+                Verdict::Split(mtu) => self.to_split.push((frame, mtu)),
+                verdict => {
+                    settle(&mut self.waiting, (&self.worker, &mut self.ways), frame, verdict)
                 }
-                verdict => self.ways.carry_out(frame, verdict),
+            }
+        }
+        if !self.to_split.is_empty() {
+            self.split(now);
+        }
+    }
+
+    /// Cuts the frames that are too long for their ways out, and decides about the pieces.
+    #[cold]
+    fn split(&mut self, now: Millis) {
+        while let Some((whole, mtu)) = self.to_split.pop() {
+            let mut pieces: ArrayVec<PortFrame, PIECES_MAX> = ArrayVec::new();
+            if let Err(reason) = cut(&self.worker, &self.pool, (&whole, mtu), &mut pieces) {
+                self.worker.count_drop(reason);
+                // Part of a datagram is worth nothing.
+                pieces.drain(..).for_each(|piece| self.ways.free(piece.into_mbuf()));
+            }
+            self.ways.free(whole.into_mbuf());
+            let mut pieces = pieces.into_iter().peekable();
+            while pieces.peek().is_some() {
+                let mut burst: ArrayVec<PortFrame, BURST> = pieces.by_ref().take(BURST).collect();
+                let mut verdicts = [Verdict::Consumed; BURST];
+                self.worker.process_split(now, &mut burst, &mut verdicts);
+                for (piece, verdict) in burst.into_iter().zip(verdicts) {
+                    // Nothing that was cut to fit is cut again.
+                    if matches!(verdict, Verdict::Split(_)) {
+                        self.worker.count_drop(DropReason::TooBig);
+                    }
+                    settle(&mut self.waiting, (&self.worker, &mut self.ways), piece, verdict);
+                }
             }
         }
     }
+}
+
+/// Carries out a verdict; a frame whose next hop is asked for waits.
+#[inline]
+fn settle(
+    waiting: &mut Waiting<PortFrame>,
+    (worker, ways): (&Worker, &mut Ways),
+    frame: PortFrame,
+    verdict: Verdict,
+) {
+    match verdict {
+        Verdict::Wait(hop) => {
+            if let Some(frame) = waiting.push(worker, frame, hop) {
+                ways.free(frame.into_mbuf());
+            }
+        }
+        verdict => ways.carry_out(frame, verdict),
+    }
+}
+
+/// Cuts a frame into pieces of at most `mtu` bytes, in buffers of their own.
+fn cut(
+    worker: &Worker,
+    pool: &Pool,
+    (whole, mtu): (&PortFrame, u32),
+    pieces: &mut ArrayVec<PortFrame, PIECES_MAX>,
+) -> Result<(), DropReason> {
+    let port = whole.rx().port;
+    for piece in worker.split(whole, mtu).ok_or(DropReason::TooBig)? {
+        let no_buffer = |_| DropReason::TransmitFull;
+        let mut mbuf = Mbuf::from_bytes(pool, &piece.header).map_err(no_buffer)?;
+        mbuf.extend_from_slice(piece.payload).map_err(no_buffer)?;
+        let frame = PortFrame::received(mbuf, port).ok_or(DropReason::MultiSegment)?;
+        pieces.try_push(frame).map_err(|_| DropReason::TooBig)?;
+    }
+    Ok(())
 }
 
 /// Sends a frame that the core made out of nothing. Without a buffer it is lost, and asked for

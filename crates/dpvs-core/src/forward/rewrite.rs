@@ -40,8 +40,12 @@ pub fn rewrite(bytes: &mut [u8], packet: &Packet, ends: Ends) -> Option<()> {
                 Family::V4 => identifier,
                 Family::V6 => identifier.and(addresses),
             });
-            crate::icmp::settle_zero(bytes, packet)?;
+            if packet.fragment.is_none() {
+                crate::icmp::settle_zero(bytes, packet)?;
+            }
         }
+        // What follows the first part of a datagram has no ports.
+        Payload::Fragment => {}
         _ => return None,
     }
     Some(())

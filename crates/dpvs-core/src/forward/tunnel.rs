@@ -92,8 +92,8 @@ pub(super) fn wrap<F: Frame>(
         dst,
         ttl: TTL,
         is_link_group: false,
+        fragment: None,
         payload: Payload::Other(0),
-        ..*packet
     };
     let bytes = frame.bytes_mut();
     let protocol = match tunnel.kind {

@@ -322,10 +322,6 @@ mod tests {
         let udp = builder.udp(1, 2, &[0; 200]);
         assert!(cut(&udp, 67).is_none(), "no link is that narrow");
         assert!(cut(&builder.clone().flags_fragment(0x4000).udp(1, 2, &[0; 200]), 68).is_none());
-        let uneven = builder.clone().flags_fragment(0x2000).udp(1, 2, &[0; 201]);
-        assert!(cut(&uneven, 68).is_none(), "nothing can follow it");
-        let beyond = builder.clone().flags_fragment(0x1fff).udp(1, 2, &[0; 200]);
-        assert!(cut(&beyond, 68).is_none(), "it ends beyond any datagram");
         for broken in [[0x94, 0x01, 0, 0], [0x94, 0x05, 0, 0], [0x01, 0x01, 0x01, 0x94]] {
             let packet = builder.clone().options(&broken).udp(1, 2, &[0; 200]);
             assert!(cut(&packet, 68).is_none(), "{broken:02x?}");

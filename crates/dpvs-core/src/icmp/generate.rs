@@ -111,6 +111,7 @@ pub fn make<F: Frame>(frame: &mut F, about: &Packet, error: Error, src: Address)
         dst: about.src,
         ttl: TTL,
         is_link_group: false,
+        fragment: None,
         payload: Payload::Other(0),
     };
     let header = error.header(about.family);

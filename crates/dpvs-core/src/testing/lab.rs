@@ -36,6 +36,8 @@ fn tables_with_key(workers: usize, key: &[u8; KEY_LEN]) -> Tables {
 pub enum Outcome {
     /// Sent, as these bytes.
     Sent(Vec<u8>),
+    /// Sent in pieces.
+    Pieces(Vec<Vec<u8>>),
     /// Dropped.
     Dropped(DropReason),
     /// Any other verdict.
@@ -249,10 +251,22 @@ impl Lab {
             self.workers[at].process_handed(self.now, &mut frames, &mut verdicts);
         }
         match verdicts[0] {
+            Verdict::Split(mtu) => self.send_split(at, &frames[0], mtu),
             Verdict::Transmit(PortId(0)) => Outcome::Sent(frames[0].bytes().to_vec()),
             Verdict::Drop(reason) => Outcome::Dropped(reason),
             other => Outcome::Other(other),
         }
+    }
+
+    fn send_split(&mut self, worker: usize, frame: &HeapFrame, mtu: u32) -> Outcome {
+        let worker = &mut self.workers[worker];
+        let cut = worker.split(frame, mtu).expect("it can be cut");
+        let mut frames: Vec<HeapFrame> =
+            cut.map(|piece| HeapFrame::new(&piece.parts().concat())).collect();
+        let mut verdicts = [Verdict::Consumed; BURST];
+        worker.process_split(self.now, &mut frames, &mut verdicts);
+        assert!(frames.iter().zip(verdicts).all(|(_, v)| v == Verdict::Transmit(PortId(0))));
+        Outcome::Pieces(frames.iter().map(|frame| frame.bytes().to_vec()).collect())
     }
 
     /// Returns how many connections all workers have.

@@ -6,6 +6,7 @@
 
 mod control;
 mod errors;
+mod fragments;
 mod local;
 mod owners;
 mod persistence;
@@ -17,10 +18,11 @@ pub use control::{Command, ConnFilter, ConnInfo, ConnQuery, Event};
 
 use crate::conn::{ConnTable, Direction};
 use crate::counters::WorkerCounters;
+use crate::fragment::{self, FragmentTable};
 use crate::limiter::TokenBucket;
 use crate::neighbour::{Link, NeighbourUpdate, Neighbours};
 use crate::net::Mac;
-use crate::parse::Packet;
+use crate::parse::{Packet, Parsed};
 use crate::tables::{RouteLookup, Tables};
 use crate::wire::{EtherType, EthernetHeader, view_mut};
 use crate::{DropReason, Frame, Millis, NextHop, PortId, Verdict, WorkerId};
@@ -34,6 +36,8 @@ const MADE_LEN_MAX: usize = 96;
 const MADE_MAX: usize = 64;
 /// Connections to a template, at least: a client that is bound has at least one, mostly several.
 const TEMPLATE_SHARE: usize = 4;
+/// Datagrams whose parts are known at a time.
+const FRAGMENTED_MAX: usize = 4096;
 /// Most link addresses learned between two looks of the caller; more are learned again later.
 const LEARNED_MAX: usize = 32;
 
@@ -67,6 +71,8 @@ struct WorkerState {
     conns: ConnTable,
     /// What binds clients to real servers.
     templates: ConnTable,
+    /// What becomes of the later parts of datagrams.
+    fragments: FragmentTable<fragments::Continuation>,
     neighbours: Neighbours,
     counters: Arc<WorkerCounters>,
     relayed: TokenBucket,
@@ -93,6 +99,7 @@ impl Worker {
                 me,
                 conns: ConnTable::with_capacity(capacity),
                 templates: ConnTable::with_capacity(capacity / TEMPLATE_SHARE),
+                fragments: FragmentTable::with_capacity(FRAGMENTED_MAX),
                 neighbours: Neighbours::new(),
                 counters,
                 relayed: TokenBucket::default(),
@@ -139,6 +146,15 @@ impl Worker {
     /// Learns a link address that another worker found.
     pub fn learn(&mut self, now: Millis, update: NeighbourUpdate) {
         self.state.neighbours.learn(now, update, true);
+    }
+
+    /// Cuts a frame with the verdict [`Verdict::Split`] into pieces of at most `mtu` bytes, which are
+    /// [`Worker::process_split`]'s. `None` if that cannot be.
+    pub fn split<'a, F: Frame>(&self, frame: &'a F, mtu: u32) -> Option<fragment::Pieces<'a>> {
+        match process::parse_frame(&self.tables, frame) {
+            Ok(Parsed::Ip(packet)) => fragment::split(frame.bytes(), &packet, mtu),
+            _ => None,
+        }
     }
 
     /// Looks again at a frame with the verdict [`Verdict::Wait`].

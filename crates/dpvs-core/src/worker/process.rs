@@ -13,6 +13,7 @@ use crate::wire::{Ipv4Header, view};
 use crate::{BURST, DropReason, Frame, Millis, PortId, Verdict};
 
 /// A stage's view of one frame.
+#[derive(Clone, Copy)]
 pub(super) struct Context<'a> {
     pub(super) tables: &'a Tables,
     pub(super) now: Millis,
@@ -98,7 +99,7 @@ impl Worker {
     }
 }
 
-fn parse_frame<F: Frame>(tables: &Tables, frame: &F) -> Result<Parsed, DropReason> {
+pub(super) fn parse_frame<F: Frame>(tables: &Tables, frame: &F) -> Result<Parsed, DropReason> {
     let rx = frame.rx();
     if rx.checksum_bad {
         return Err(DropReason::BadChecksum);
@@ -128,6 +129,21 @@ impl WorkerState {
             _ => found,
         };
         let found = found.filter(|found| !self.is_over(context.tables, context.now, found.index));
+        if packet.fragment.is_some() {
+            return self.fragment(context, frame, packet, key.zip(Some(found)));
+        }
+        self.decide_ip(context, frame, packet, key, found)
+    }
+
+    /// Decides about an IP packet that is whole, or the first part of one.
+    pub(super) fn decide_ip<F: Frame>(
+        &mut self,
+        context: &Context<'_>,
+        frame: &mut F,
+        packet: &Packet,
+        key: Option<Key>,
+        found: Option<Found>,
+    ) -> Verdict {
         match (packet.payload, key, found) {
             (Payload::IcmpQuery { .. }, Some(key), Some(found)) => {
                 self.query_hit(context, frame, packet, &key, found)
@@ -209,6 +225,9 @@ impl WorkerState {
         if is_router && packet.ttl <= 1 {
             return self.answer_error(context, frame, packet, generate::Error::TimeExceeded);
         }
+        if !super::fragments::can_pass_in_parts(packet, translates) {
+            return Verdict::Drop(DropReason::Fragment);
+        }
         let target = forward::towards(conn, direction);
         let route = tables.routes().lookup(target);
         let overhead = if translates { 0 } else { dest.map_or(0, forward::overhead) };
@@ -228,6 +247,9 @@ impl WorkerState {
             Ok(out) => out,
             Err(reason) => return Verdict::Drop(reason),
         };
+        if packet.is_first_fragment() {
+            self.expect_parts(context.now, packet, conn, direction);
+        }
         match found {
             Some(found) => self.account(context, packet, found, direction, (service, dest)),
             // Errors are nobody's traffic.

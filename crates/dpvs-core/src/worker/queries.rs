@@ -31,7 +31,7 @@ impl WorkerState {
         key: &Key,
         found: Found,
     ) -> Verdict {
-        if !icmp::has_good_checksum(frame.bytes(), packet) {
+        if !is_good(frame.bytes(), packet) {
             return Verdict::Drop(DropReason::IcmpBadChecksum);
         }
         let Some(state) = self.conns.get(found.index).map(|conn| conn.state) else {
@@ -84,7 +84,7 @@ impl WorkerState {
         if let Some(verdict) = self.hand_on(context, &owners) {
             return verdict;
         }
-        if !icmp::has_good_checksum(frame.bytes(), packet) {
+        if !is_good(frame.bytes(), packet) {
             return Verdict::Drop(DropReason::IcmpBadChecksum);
         }
         self.start(context, frame, packet, (key, service, State::Request { reply: None }))
@@ -127,6 +127,10 @@ impl WorkerState {
             let reason = if is_served { DropReason::IcmpQuery } else { DropReason::NotForUs };
             return Verdict::Drop(reason);
         }
+        // Half a request cannot be answered; the kernel may put it together.
+        if packet.fragment.is_some() {
+            return local_only(context, packet, DropReason::Fragment);
+        }
         if query == QueryType::TimestampRequest {
             return Verdict::Drop(DropReason::IcmpQuery);
         }
@@ -152,6 +156,12 @@ impl WorkerState {
         let out = Packet { src: packet.dst, dst: packet.src, ..*packet };
         self.send_by(tables, context.now, frame, &out, route)
     }
+}
+
+/// Returns whether the checksum is right, as far as that can be told: that of a request in parts is
+/// updated like the others, so it stays wrong if it is.
+fn is_good(bytes: &[u8], packet: &Packet) -> bool {
+    packet.fragment.is_some() || icmp::has_good_checksum(bytes, packet)
 }
 
 /// Returns whether a packet is for us, or for everybody on the link.
