@@ -25,6 +25,7 @@ pub mod neighbour;
 pub mod net;
 pub mod parse;
 mod ports;
+mod quic;
 mod reset;
 pub mod scheduler;
 pub mod steering;

@@ -8,9 +8,10 @@ use crate::conn::{Conn, ConnIndex, Direction, Entries, Found, State, TcpState, T
 use crate::counters::Counter;
 use crate::forward::{self, Binding};
 use crate::icmp::generate::{self, is_host};
-use crate::key::{Endpoint, Key};
+use crate::key::Key;
 use crate::parse::{Packet, Payload};
-use crate::scheduler::Flow;
+use crate::quic;
+use crate::scheduler::{Flow, HashTarget};
 use crate::tables::{Dest, Service, ServiceSettings, Tables};
 use crate::wire::TcpFlags;
 use crate::{DropReason, Frame, Millis, Verdict};
@@ -101,7 +102,11 @@ impl WorkerState {
         if packet.ttl <= 1 {
             return self.answer_error(context, frame, packet, generate::Error::TimeExceeded);
         }
-        match self.schedule(context, packet, key, service, state) {
+        let quic_id = match service.settings.hash_target {
+            HashTarget::QuicId => quic::connection_id(frame.bytes(), packet),
+            HashTarget::Source => None,
+        };
+        match self.schedule(context, (packet, quic_id), key, service, state) {
             Ok(started) => {
                 if packet.payload.is_query() {
                     self.counters.icmp_query_created.add(1);
@@ -118,7 +123,7 @@ impl WorkerState {
     fn schedule(
         &mut self,
         context: &Context<'_>,
-        packet: &Packet,
+        (packet, quic_id): (&Packet, Option<[u8; quic::ID_LEN]>),
         key: &Key,
         service: &Service,
         state: State,
@@ -133,7 +138,7 @@ impl WorkerState {
         if !service.access.admits(packet.src) {
             return Err(DropReason::Denied);
         }
-        let (dest, template) = self.choose(context, packet, key, service)?;
+        let (dest, template) = self.choose(context, (key, quic_id), service)?;
         let binding = Binding { tables, conns: &self.conns, me: self.me, key, service, dest };
         let outcome = binding.bind().and_then(|outbound| {
             let conn = Conn {
@@ -186,8 +191,7 @@ impl WorkerState {
     fn choose<'a>(
         &mut self,
         context: &Context<'_>,
-        packet: &Packet,
-        key: &Key,
+        (key, quic_id): (&Key, Option<[u8; quic::ID_LEN]>),
         service: &'a Service,
     ) -> Result<(&'a Dest, Option<ConnIndex>), DropReason> {
         let ServiceSettings { persistence, scheduler, .. } = service.settings;
@@ -198,9 +202,7 @@ impl WorkerState {
             dest.reserve_bound();
             return Ok((dest, Some(template)));
         }
-        let target = Endpoint { address: key.dst, port: key.dport };
-        let client = Endpoint { address: packet.src, port: key.sport };
-        let flow = Flow { client, target, quic_id: None };
+        let flow = Flow { client: key.source(), target: key.destination(), quic_id };
         for _ in 0..RESERVATIONS_MAX {
             let dest = scheduler.pick(service, self.me, &flow).ok_or(DropReason::NoDest)?;
             // Another worker may have taken the last place since the scheduler looked.
