@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Connections: the record, its states, and the table they are found in.
 
+mod sctp;
 mod table;
 mod tcp;
 mod wheel;
 
+pub use sctp::{Sctp, SctpChunk};
 pub use table::{ConnIndex, ConnTable, Found, TableFull, Timer};
 pub use tcp::TcpState;
 
