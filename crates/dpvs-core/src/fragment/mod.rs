@@ -21,8 +21,8 @@ const UNIT_LEN: usize = 8;
 /// What the fragments of one datagram have in common.
 ///
 /// IPv4: addresses, protocol and identification (RFC 791 section 3.2). IPv6: addresses and
-/// identification (RFC 8200 section 4.5); the fragments' next headers may differ, so `protocol` is 0
-/// there.
+/// identification (RFC 8200 section 4.5); the fragments' next headers may differ, so `protocol` is
+/// 0 there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FragmentKey {
     /// Source address.
@@ -106,8 +106,8 @@ impl Fragment {
     /// Checks what holds for every honest fragment. `payload_len` counts the bytes after the IPv4
     /// header or the IPv6 fragment header.
     ///
-    /// That a first fragment holds its transport header is not checked here but by the parser, which
-    /// reads that header anyway.
+    /// That a first fragment holds its transport header is not checked here but by the parser,
+    /// which reads that header anyway.
     ///
     /// # Errors
     /// The reason to drop it.

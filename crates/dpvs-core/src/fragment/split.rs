@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Cuts an IPv4 packet into fragments that fit a link (RFC 791 section 3.2).
 //!
-//! The pieces borrow the packet's data and have headers of their own, so nothing is allocated and the
-//! frame stays as it is. IPv6 routers do not fragment (RFC 8200 section 5): they answer "too big".
+//! The pieces borrow the packet's data and have headers of their own, so nothing is allocated and
+//! the frame stays as it is. IPv6 routers do not fragment (RFC 8200 section 5): they answer "too
+//! big".
 
 use super::{Fragment, UNIT_LEN};
 use crate::checksum::{self, Checksum};
@@ -391,7 +392,8 @@ mod tests {
                 let is_last = number + 1 == pieces.len();
                 prop_assert!(piece.len() - 14 <= usize::try_from(mtu).unwrap());
                 prop_assert_eq!(usize::from(header.total_len()) + 14, piece.len());
-                prop_assert_eq!(header.to_header().calc_header_checksum(), header.header_checksum());
+                let checksum = header.to_header().calc_header_checksum();
+                prop_assert_eq!(checksum, header.header_checksum());
                 let offset = usize::from(header.fragments_offset().value()) * 8;
                 prop_assert_eq!(offset, usize::from(base) * 8 + received.len());
                 prop_assert_eq!(header.more_fragments(), has_more || !is_last);

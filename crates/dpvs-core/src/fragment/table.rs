@@ -2,9 +2,10 @@
 //! What a worker remembers of fragmented datagrams.
 //!
 //! A fixed table of buckets. A bucket is chosen by source and destination alone, not by the
-//! identification: whoever floods us with fragments fills the one bucket of its own address pair and
-//! pushes out only what is in there. The hash is keyed at random, so nobody can aim at the bucket of
-//! another pair. Expired entries are looked at when their place is needed, never by a timer.
+//! identification: whoever floods us with fragments fills the one bucket of its own address pair
+//! and pushes out only what is in there. The hash is keyed at random, so nobody can aim at the
+//! bucket of another pair. Expired entries are looked at when their place is needed, never by a
+//! timer.
 
 use super::FragmentKey;
 use crate::Millis;
