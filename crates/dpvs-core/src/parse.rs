@@ -5,6 +5,7 @@
 //! (what follows is an Ethernet trailer), and a header that says more than there is is dropped.
 
 use crate::DropReason;
+use crate::conn::SctpChunk;
 use crate::fragment::{Fragment, FragmentKey};
 use crate::key::{Address, Endpoint, Key, QueryType};
 use crate::net::{Family, Mac, Protocol};
@@ -60,7 +61,7 @@ impl Packet {
         match self.payload {
             Payload::Tcp { sport, dport, .. } => key(Protocol::Tcp, sport, dport),
             Payload::Udp { sport, dport } => key(Protocol::Udp, sport, dport),
-            Payload::Sctp { sport, dport } => key(Protocol::Sctp, sport, dport),
+            Payload::Sctp { sport, dport, .. } => key(Protocol::Sctp, sport, dport),
             Payload::IcmpQuery { query, id } => key(icmp_protocol(self.family), id, query.ports()),
             Payload::IcmpError { .. }
             | Payload::NeighbourDiscovery
@@ -137,6 +138,8 @@ pub enum Payload {
         sport: u16,
         /// Destination port.
         dport: u16,
+        /// What it does to its association.
+        chunk: SctpChunk,
     },
     /// Half of an ICMP query: echo, or timestamp.
     IcmpQuery {
@@ -402,7 +405,8 @@ fn parse_payload(
         }
         (Some(Protocol::Sctp), _) => {
             let sctp: &SctpHeader = view(packet, l4).ok_or(TRUNCATED)?;
-            Payload::Sctp { sport: sctp.sport.get(), dport: sctp.dport.get() }
+            let chunk = SctpChunk::read(packet, l4, packet.len()).ok_or(TRUNCATED)?;
+            Payload::Sctp { sport: sctp.sport.get(), dport: sctp.dport.get(), chunk }
         }
         (Some(Protocol::Icmp), Family::V4) => classify_v4(*view(packet, l4).ok_or(TRUNCATED)?),
         (Some(Protocol::Icmpv6), Family::V6) => {

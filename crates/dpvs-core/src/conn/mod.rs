@@ -31,6 +31,8 @@ pub enum State {
     Tcp(TcpState),
     /// UDP has none.
     Udp,
+    /// SCTP.
+    Sctp(Sctp),
     /// The request half of an ICMP query pair. It owns the pair's timer.
     Request {
         /// The reply half, once a reply came.
@@ -75,6 +77,7 @@ impl State {
         match self {
             State::Tcp(state) => state.name(),
             State::Udp => "UDP",
+            State::Sctp(state) => state.name(),
             State::Request { .. } => "REQUEST",
             State::Reply { .. } => "REPLY",
             State::Template { .. } => "NONE",
@@ -89,6 +92,8 @@ impl State {
             State::Tcp(TcpState::Established) => or_own(timeouts.tcp_ms),
             State::Tcp(state) => state.timeout_ms(timeouts),
             State::Udp => or_own(timeouts.udp_ms),
+            State::Sctp(state) if state.is_active() => or_own(state.timeout_ms(timeouts)),
+            State::Sctp(state) => state.timeout_ms(timeouts),
             State::Request { .. } | State::Reply { .. } => timeouts.icmp_ms,
             State::Template { .. } => 0,
         }
@@ -96,7 +101,11 @@ impl State {
 
     /// Returns whether it counts as an active connection of its real server.
     pub fn is_active(self) -> bool {
-        matches!(self, State::Tcp(state) if state.is_active())
+        match self {
+            State::Tcp(state) => state.is_active(),
+            State::Sctp(state) => state.is_active(),
+            _ => false,
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 use super::WorkerState;
 use super::owners::{self, Owners};
 use super::process::{Context, local_only};
-use crate::conn::{Conn, ConnIndex, Direction, Entries, Found, State, TcpState, Timer};
+use crate::conn::{Conn, ConnIndex, Direction, Entries, Found, Sctp, State, TcpState, Timer};
 use crate::counters::Counter;
 use crate::forward::{self, Binding};
 use crate::icmp::generate::{self, is_host};
@@ -38,6 +38,7 @@ fn first_state(packet: &Packet) -> Option<State> {
             let can_start = flags.has(TcpFlags::SYN) && flags.0 & others.0 == 0;
             can_start.then_some(State::Tcp(TcpState::None))
         }
+        Payload::Sctp { chunk, .. } => chunk.starts_association().then(|| State::Sctp(Sctp::new())),
         _ => Some(State::Udp),
     }
 }
@@ -298,14 +299,16 @@ impl WorkerState {
         }
         match (state, payload) {
             (State::Tcp(old), Payload::Tcp { flags, .. }) => {
-                let new = if conn.entries == Entries::Inbound {
-                    old.next_one_way(flags)
-                } else {
-                    old.next(direction, flags)
-                };
-                if new != old {
-                    self.set_state(context.tables, found.index, State::Tcp(new), own_ms);
-                }
+                let is_one_way = conn.entries == Entries::Inbound;
+                let new =
+                    if is_one_way { old.next_one_way(flags) } else { old.next(direction, flags) };
+                self.set_state(context.tables, found.index, State::Tcp(new), own_ms);
+            }
+            (State::Sctp(old), Payload::Sctp { chunk, .. }) => {
+                let is_one_way = conn.entries == Entries::Inbound;
+                let new =
+                    if is_one_way { old.next_one_way(&chunk) } else { old.next(direction, &chunk) };
+                self.set_state(context.tables, found.index, State::Sctp(new), own_ms);
             }
             // One timer for the pair: it is the request's.
             (State::Reply { request }, _) => {
@@ -320,6 +323,9 @@ impl WorkerState {
 
     fn set_state(&mut self, tables: &Tables, index: ConnIndex, new: State, own_ms: u32) {
         let Some(conn) = self.conns.get_mut(index) else { return };
+        if conn.state == new {
+            return;
+        }
         let was_active = conn.state.is_active();
         conn.state = new;
         let timeout_ms = new.timeout_ms(&tables.timeouts, own_ms);
