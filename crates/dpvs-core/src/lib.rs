@@ -14,6 +14,7 @@
 pub mod checksum;
 pub mod conn;
 pub mod counters;
+pub mod crc32c;
 pub mod forward;
 pub mod fragment;
 mod frame;
