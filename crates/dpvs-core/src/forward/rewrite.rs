@@ -4,10 +4,13 @@
 
 use super::Ends;
 use crate::checksum::{self, Delta};
+use crate::crc32c;
 use crate::net::Family;
 use crate::parse::{Packet, Payload};
-use crate::wire::{IcmpHeader, Ipv4Header, Ipv6Header, TcpHeader, UdpHeader, view_mut};
-use zerocopy::big_endian::U16;
+use crate::wire::{
+    IcmpHeader, Ipv4Header, Ipv6Header, SctpHeader, TcpHeader, UdpHeader, view_mut,
+};
+use zerocopy::big_endian::{U16, U32};
 
 /// Rewrites a packet to `ends`: addresses, ports or identifier, time to live, checksums.
 ///
@@ -29,6 +32,16 @@ pub fn rewrite(bytes: &mut [u8], packet: &Packet, ends: Ends) -> Option<()> {
                 .and(Delta::words(udp.dport.to_bytes(), dport));
             (udp.sport, udp.dport) = (U16::from_bytes(sport), U16::from_bytes(dport));
             udp.checksum.update_udp(addresses.and(ports));
+        }
+        Payload::Sctp { .. } => {
+            let len = packet.end.checked_sub(packet.l4)?;
+            let sctp: &mut SctpHeader = view_mut(bytes, packet.l4)?;
+            let join = |[a, b]: [u8; 2], [c, d]: [u8; 2]| [a, b, c, d];
+            let old = join(sctp.sport.to_bytes(), sctp.dport.to_bytes());
+            (sctp.sport, sctp.dport) = (U16::from_bytes(sport), U16::from_bytes(dport));
+            // The addresses are not in it: there is no pseudo header (RFC 9260 section 6.8).
+            let crc = crc32c::update(sctp.crc.to_bytes(), old, join(sport, dport), len);
+            sctp.crc = U32::from_bytes(crc);
         }
         Payload::IcmpQuery { .. } => {
             let icmp: &mut IcmpHeader = view_mut(bytes, packet.l4)?;
