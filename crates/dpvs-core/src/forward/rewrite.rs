@@ -7,9 +7,7 @@ use crate::checksum::{self, Delta};
 use crate::crc32c;
 use crate::net::Family;
 use crate::parse::{Packet, Payload};
-use crate::wire::{
-    IcmpHeader, Ipv4Header, Ipv6Header, SctpHeader, TcpHeader, UdpHeader, view_mut,
-};
+use crate::wire::{IcmpHeader, Ipv4Header, Ipv6Header, SctpHeader, TcpHeader, UdpHeader, view_mut};
 use zerocopy::big_endian::{U16, U32};
 
 /// Rewrites a packet to `ends`: addresses, ports or identifier, time to live, checksums.

@@ -35,21 +35,15 @@ impl Draft {
         check_dest(&self.tables, key, endpoint, &settings)?;
         let slot = self.slot_to_change(key)?;
         let service = self.service_mut(key)?;
-        let (id, shared) = match service.removed.iter().position(|d| d.endpoint == endpoint) {
-            Some(at) => {
-                let old = service
-                    .removed
-                    .remove(at)
-                    .ok_or_else(|| Refusal::new(RefusalKind::NoMemory, "too many servers"))?;
-                (old.id, old.shared)
+        let removed = service.removed.iter().position(|d| d.endpoint == endpoint);
+        let (id, shared) = if let Some(old) = removed.and_then(|at| service.removed.remove(at)) {
+            (old.id, old.shared)
+        } else {
+            let id = take_place(service)?;
+            if settings.forward == Forward::Snat {
+                *self.tables.laddr_index.entry(endpoint.address).or_insert(0) += 1;
             }
-            None => {
-                let id = take_place(service)?;
-                if settings.forward == Forward::Snat {
-                    *self.tables.laddr_index.entry(endpoint.address).or_insert(0) += 1;
-                }
-                (id, Arc::new(DestShared::new(workers)))
-            }
+            (id, Arc::new(DestShared::new(workers)))
         };
         if settings.forward == Forward::Snat {
             shared.make_pool(workers);

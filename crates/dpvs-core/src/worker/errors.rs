@@ -188,13 +188,11 @@ fn owners_of_quoted(context: &Context<'_>, quoted: &Key, answer: &Key) -> Owners
             return Owners::only(tables.steering().local_port(quoted.sport));
         }
     }
-    match service {
-        Some(service) => owners::of_client(tables, service, answer, false),
-        None => {
-            let service = tables.service_matching(answer, context.port);
-            owners::of_transit(tables, answer, service)
-        }
+    if let Some(service) = service {
+        return owners::of_client(tables, service, answer, false);
     }
+    let service = tables.service_matching(answer, context.port);
+    owners::of_transit(tables, answer, service)
 }
 
 #[allow(clippy::large_enum_variant, reason = "lives for one frame, on the stack")]

@@ -187,20 +187,11 @@ impl WorkerState {
         };
         let is_reply = matches!(conn.state, State::Reply { .. });
         let direction = super::direction_of(found.entry, is_reply);
-        if direction == Direction::Inbound && self.is_left_alone(context.tables, &conn) {
+        if direction == Direction::Inbound && is_left_alone(context.tables, &conn) {
             self.end(context.tables, found.index);
             return self.miss(context, frame, packet, &conn.inbound);
         }
         self.forward_by(context, frame, packet, (&conn, Some(found)), direction)
-    }
-
-    /// Returns whether a connection's server takes no new connections, and its service lets the
-    /// standing ones end with it.
-    fn is_left_alone(&self, tables: &Tables, conn: &Conn) -> bool {
-        tables.service_by_id(conn.service).is_some_and(|service| {
-            service.settings.expire_quiescent
-                && service.dest(conn.dest).is_none_or(|dest| dest.settings.weight == 0)
-        })
     }
 
     /// Forwards a packet of a connection; `found` is its place, if it has one in the table.
@@ -228,6 +219,11 @@ impl WorkerState {
         if !super::fragments::can_pass_in_parts(packet, translates) {
             return Verdict::Drop(DropReason::Fragment);
         }
+        // Before anything that takes time: the later parts may come in the same burst, also where
+        // this one is cut first.
+        if packet.is_first_fragment() {
+            self.expect_parts(context.now, packet, conn, direction);
+        }
         let target = forward::towards(conn, direction);
         let route = tables.routes().lookup(target);
         let overhead = if translates { 0 } else { dest.map_or(0, forward::overhead) };
@@ -247,9 +243,6 @@ impl WorkerState {
             Ok(out) => out,
             Err(reason) => return Verdict::Drop(reason),
         };
-        if packet.is_first_fragment() {
-            self.expect_parts(context.now, packet, conn, direction);
-        }
         match found {
             Some(found) => self.account(context, packet, found, direction, (service, dest)),
             // Errors are nobody's traffic.
@@ -357,6 +350,15 @@ impl WorkerState {
             }
         }
     }
+}
+
+/// Returns whether a connection's server takes no new connections, and its service lets the standing
+/// ones end with it.
+fn is_left_alone(tables: &Tables, conn: &Conn) -> bool {
+    tables.service_by_id(conn.service).is_some_and(|service| {
+        service.settings.expire_quiescent
+            && service.dest(conn.dest).is_none_or(|dest| dest.settings.weight == 0)
+    })
 }
 
 /// Sends a packet on by a method that does not translate.
