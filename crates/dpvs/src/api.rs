@@ -5,9 +5,11 @@
 //! once, so a write is there whole or not at all.
 
 mod addrs;
+mod attributes;
 mod conns;
 mod convert;
 mod dests;
+mod keys;
 mod laddrs;
 mod links;
 mod neighs;

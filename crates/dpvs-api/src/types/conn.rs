@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Connections and timeouts.
 
-use super::{Protocol, ServiceKey};
+use super::{Forward, Protocol, ServiceKey};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -24,16 +24,19 @@ pub struct Connection {
     pub worker: u32,
     /// The protocol.
     pub protocol: Protocol,
-    /// Its state by the name that IPVS uses: `ESTABLISHED`, `UDP`; `REQUEST` or `REPLY` for ICMP.
+    /// Its state by the name that IPVS uses: `ESTABLISHED`, `UDP`; `REQUEST` or `REPLY` for ICMP;
+    /// `NONE` for templates.
     pub state: String,
     /// Seconds until it expires if it stays idle.
     pub expires: u32,
-    /// The client.
+    /// The client. Of a template: the part of its address that counts, and port 0.
     pub client: Endpoint,
     /// The virtual address; port 0 for ICMP.
     #[serde(rename = "virtual")]
     pub virtual_: Endpoint,
-    /// The local address of full NAT.
+    /// How it is forwarded.
+    pub forward: Forward,
+    /// The local address of full NAT and SNAT.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub local: Option<Endpoint>,
     /// The real server; port 0 for ICMP.
@@ -42,7 +45,7 @@ pub struct Connection {
     pub in_packets: u64,
     /// Packets to the client.
     pub out_packets: u64,
-    /// Whether this is a persistence template.
+    /// Whether this is no connection, but what binds a client to a real server (persistence).
     #[serde(default)]
     pub template: bool,
 }

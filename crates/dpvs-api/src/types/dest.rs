@@ -125,6 +125,9 @@ pub struct Dest {
     pub inactive: u32,
     /// Persistence templates over all workers.
     pub persistent: u32,
+    /// Whether the thresholds keep new connections away.
+    #[serde(default)]
+    pub overloaded: bool,
     /// Counters over all workers.
     pub stats: Stats,
     /// Rates over all workers.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `conn.*` and `timeout.*`.
 
-use super::convert::{error, prefix, protocol, service_key, wire_endpoint, wire_protocol};
+use super::convert::{error, prefix, protocol, wire_endpoint, wire_forward, wire_protocol};
+use super::keys::service_key;
 use super::services::{find, page_limit};
 use super::written;
 use crate::control::{Control, Stage};
@@ -9,8 +10,9 @@ use dpvs_api::types::{
     ConnListParams, ConnPage, Connection, TimeoutSpec, Timeouts as WireTimeouts, Written,
 };
 use dpvs_api::{ErrorCode, RpcError};
+use dpvs_core::conn::State;
 use dpvs_core::net::{Family, Prefix};
-use dpvs_core::tables::{Tables, Timeouts};
+use dpvs_core::tables::{Forward, Tables, Timeouts};
 use dpvs_core::worker::{ConnFilter, ConnInfo, ConnQuery};
 use dpvs_core::{Command, Event};
 use std::net::IpAddr;
@@ -66,7 +68,7 @@ pub(super) fn list(control: &mut Control, params: &ConnListParams) -> Result<Con
 
 fn filter(tables: &Tables, params: &ConnListParams) -> Result<ConnFilter, RpcError> {
     let service = match &params.service {
-        Some(key) => Some(find(tables, &service_key(key)?)?.id),
+        Some(key) => Some(find(tables, &service_key(tables, key)?)?.id),
         None => None,
     };
     let client = params.client.as_deref().map(read_prefix).transpose()?;
@@ -113,6 +115,9 @@ fn read_cursor(text: &str, workers: &std::ops::Range<usize>) -> Result<Cursor, R
 
 fn show(worker: usize, info: &ConnInfo) -> Connection {
     let conn = &info.conn;
+    let is_template = matches!(conn.state, State::Template { .. });
+    // Elsewhere what the server answers to is the client itself.
+    let has_local = !is_template && matches!(conn.forward, Forward::FullNat | Forward::Snat);
     Connection {
         worker: u32::try_from(worker).unwrap_or(u32::MAX),
         protocol: wire_protocol(conn.protocol()),
@@ -120,11 +125,12 @@ fn show(worker: usize, info: &ConnInfo) -> Connection {
         expires: u32::try_from(info.expires_ms.div_ceil(1000)).unwrap_or(u32::MAX),
         client: wire_endpoint(conn.client()),
         virtual_: wire_endpoint(conn.virtual_()),
-        local: Some(wire_endpoint(conn.local())),
+        local: has_local.then(|| wire_endpoint(conn.local())),
         dest: wire_endpoint(conn.dest_end()),
         in_packets: conn.in_packets,
         out_packets: conn.out_packets,
-        template: false,
+        template: is_template,
+        forward: wire_forward(conn.forward),
     }
 }
 

@@ -7,7 +7,9 @@ use dpvs_core::PortId;
 use dpvs_core::counters::Traffic;
 use dpvs_core::key::{Address, Endpoint};
 use dpvs_core::net::{Family, Mac, Prefix, Protocol};
-use dpvs_core::tables::{Forward, Port, Refusal, RefusalKind, Scope, ServiceKey, Tables};
+use dpvs_core::tables::{
+    Forward, Port, Refusal, RefusalKind, Scope, Tables, Tunnel, TunnelChecksum, TunnelKind,
+};
 use std::net::IpAddr;
 
 /// The error of a refused change.
@@ -68,37 +70,6 @@ pub(super) fn prefix(ip: IpAddr, len: u8, path: &str) -> Result<Prefix, RpcError
     })
 }
 
-/// Reads a service's key.
-pub(super) fn service_key(key: &wire::ServiceKey) -> Result<ServiceKey, RpcError> {
-    match key {
-        wire::ServiceKey::Address { protocol: name, address: ip, port } => {
-            Ok(ServiceKey::new(protocol(*name), address(*ip, "service.address")?, *port))
-        }
-        wire::ServiceKey::FwMark { .. } => Err(error(
-            ErrorCode::NotSupported,
-            "services by firewall mark are not offered: there are no marks in the dataplane",
-            "service.fwmark",
-        )),
-        wire::ServiceKey::Match { .. } => Err(error(
-            ErrorCode::NotSupported,
-            "services by match (SNAT) are not offered",
-            "service.match",
-        )),
-    }
-}
-
-/// Writes a service's key.
-pub(super) fn wire_key(key: &ServiceKey) -> wire::ServiceKey {
-    match key {
-        ServiceKey::Virtual(key) => wire::ServiceKey::Address {
-            protocol: wire_protocol(key.protocol),
-            address: key.address.ip(),
-            port: key.port,
-        },
-        ServiceKey::Match(_) => wire::ServiceKey::Match { pattern: wire::Match::default() },
-    }
-}
-
 /// Reads a protocol.
 pub(super) fn protocol(name: wire::Protocol) -> Protocol {
     match name {
@@ -145,6 +116,51 @@ pub(super) fn wire_forward(method: Forward) -> wire::Forward {
     }
 }
 
+/// Reads how a tunnel wraps packets. What its kind would ignore is refused.
+pub(super) fn tunnel(tunnel: wire::Tunnel) -> Result<Tunnel, RpcError> {
+    let wire::Tunnel { kind, port, checksum } = tunnel;
+    let invalid = |text: &str, path| Err(error(ErrorCode::Invalid, text, path));
+    if kind != wire::TunnelType::Gue && port != 0 {
+        return invalid("GUE tunnels alone have a UDP port", "tunnel.port");
+    }
+    match (kind, checksum) {
+        (wire::TunnelType::Ipip, wire::TunnelChecksum::Checksum | wire::TunnelChecksum::Remote) => {
+            return invalid("IP in IP has no checksum", "tunnel.checksum");
+        }
+        (wire::TunnelType::Gre, wire::TunnelChecksum::Remote) => {
+            return invalid("GRE has no remote checksum offload", "tunnel.checksum");
+        }
+        _ => {}
+    }
+    let kind = match kind {
+        wire::TunnelType::Ipip => TunnelKind::Ipip,
+        wire::TunnelType::Gue => TunnelKind::Gue,
+        wire::TunnelType::Gre => TunnelKind::Gre,
+    };
+    let checksum = match checksum {
+        wire::TunnelChecksum::None => TunnelChecksum::None,
+        wire::TunnelChecksum::Checksum => TunnelChecksum::Full,
+        wire::TunnelChecksum::Remote => TunnelChecksum::Remote,
+    };
+    Ok(Tunnel { kind, port, checksum })
+}
+
+/// Writes how a tunnel wraps packets.
+pub(super) fn wire_tunnel(tunnel: Tunnel) -> wire::Tunnel {
+    let Tunnel { kind, port, checksum } = tunnel;
+    let kind = match kind {
+        TunnelKind::Ipip => wire::TunnelType::Ipip,
+        TunnelKind::Gue => wire::TunnelType::Gue,
+        TunnelKind::Gre => wire::TunnelType::Gre,
+    };
+    let checksum = match checksum {
+        TunnelChecksum::None => wire::TunnelChecksum::None,
+        TunnelChecksum::Full => wire::TunnelChecksum::Checksum,
+        TunnelChecksum::Remote => wire::TunnelChecksum::Remote,
+    };
+    wire::Tunnel { kind, port, checksum }
+}
+
 /// Reads a scope.
 pub(super) fn scope(scope: wire::Scope) -> Scope {
     match scope {
@@ -178,10 +194,19 @@ pub(super) fn wire_endpoint(endpoint: Endpoint) -> wire::Endpoint {
 
 /// Finds a port by its name.
 pub(super) fn device<'a>(tables: &'a Tables, name: &str) -> Result<&'a Port, RpcError> {
+    device_at(tables, name, "device")
+}
+
+/// Finds the port that a field names.
+pub(super) fn device_at<'a>(
+    tables: &'a Tables,
+    name: &str,
+    path: &str,
+) -> Result<&'a Port, RpcError> {
     tables.port_by_name(name).and_then(|id| tables.port(id)).ok_or_else(|| {
         let names: Vec<&str> = tables.ports().iter().map(|port| port.name.as_str()).collect();
         let text = format!("there is no port {name:?}; the ports are: {}", names.join(", "));
-        error(ErrorCode::NoDevice, text, "device")
+        error(ErrorCode::NoDevice, text, path)
     })
 }
 

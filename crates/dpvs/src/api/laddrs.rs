@@ -4,7 +4,8 @@
 //! A local address must be answered for, so `laddr.add` brings it to the port where it is missing;
 //! it goes again with the last service that uses it.
 
-use super::convert::{address, device, device_name, error, prefix, refused, service_key, wire_key};
+use super::convert::{address, device, device_name, error, prefix, refused};
+use super::keys::{service_key, wire_key};
 use super::services::find;
 use crate::control::{Control, Stage};
 use dpvs_api::types::{Laddr, LaddrList, LaddrSpec, ServiceLaddrs, ServiceSelector};
@@ -15,7 +16,7 @@ use std::sync::Arc;
 
 /// Adds a local address to a service, and to the port.
 pub(super) fn add(stage: &mut Stage<'_>, spec: &LaddrSpec) -> Result<(), RpcError> {
-    let key = service_key(&spec.service)?;
+    let key = service_key(stage.tables(), &spec.service)?;
     let address = address(spec.address, "address")?;
     let port = device(stage.tables(), &spec.device)?.id;
     find(stage.tables(), &key)?;
@@ -52,7 +53,7 @@ pub(super) fn add(stage: &mut Stage<'_>, spec: &LaddrSpec) -> Result<(), RpcErro
 
 /// Removes a local address from a service, and from the port if it came so.
 pub(super) fn del(stage: &mut Stage<'_>, spec: &LaddrSpec) -> Result<(), RpcError> {
-    let key = service_key(&spec.service)?;
+    let key = service_key(stage.tables(), &spec.service)?;
     let address = address(spec.address, "address")?;
     let port = device(stage.tables(), &spec.device)?.id;
     let laddrs = &find(stage.tables(), &key)?.laddrs;
@@ -83,11 +84,11 @@ pub(super) fn clean_up(stage: &mut Stage<'_>, addresses: Vec<Address>) -> Result
 pub(super) fn list(control: &Control, params: &ServiceSelector) -> Result<LaddrList, RpcError> {
     let tables = control.tables();
     let show = |service: &Service| ServiceLaddrs {
-        service: wire_key(&service.key),
+        service: wire_key(tables, &service.key),
         laddrs: of(tables, service),
     };
     let services = match &params.service {
-        Some(key) => vec![show(find(tables, &service_key(key)?)?)],
+        Some(key) => vec![show(find(tables, &service_key(tables, key)?)?)],
         None => tables.services().map(|service| show(service)).collect(),
     };
     Ok(LaddrList { generation: tables.generation(), services })

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `service.*`.
 
-use super::convert::{error, refused, service_key, stats, wire_key};
+use super::attributes::{Shown, settings};
+use super::convert::{error, refused, stats};
+use super::keys::{service_key, wire_key};
 use super::{dests, laddrs, written};
 use crate::control::{Control, ObjectId, Stage};
 use dpvs_api::types::{
@@ -9,9 +11,7 @@ use dpvs_api::types::{
 };
 use dpvs_api::{ErrorCode, RpcError};
 use dpvs_core::key::Address;
-use dpvs_core::scheduler::Scheduler;
-use dpvs_core::tables::{self, ServiceKey, ServiceSettings, Tables};
-use std::net::Ipv4Addr;
+use dpvs_core::tables::{self, ServiceKey, Tables};
 use std::sync::Arc;
 
 /// Most services and real servers of a page.
@@ -19,21 +19,21 @@ const ROWS_MAX: u32 = 1000;
 /// Greatest estimated length of a page, well below that of a line.
 const PAGE_BYTES_MAX: usize = 900_000;
 /// What a service, a real server and a local address take of it at most.
-const SERVICE_BYTES: usize = 1100;
-const DEST_BYTES: usize = 600;
+const SERVICE_BYTES: usize = 1400;
+const DEST_BYTES: usize = 700;
 const LADDR_BYTES: usize = 160;
 
 /// Adds a service.
 pub(super) fn add(stage: &mut Stage<'_>, spec: &ServiceSpec) -> Result<(), RpcError> {
-    let key = service_key(&spec.service)?;
-    let settings = settings(spec, None)?;
+    let key = service_key(stage.tables(), &spec.service)?;
+    let settings = settings(spec, &key, None)?;
     stage.draft.add_service(key, settings).map_err(refused)
 }
 
 /// Makes a service so.
 pub(super) fn replace(stage: &mut Stage<'_>, spec: &ServiceSpec) -> Result<(), RpcError> {
-    let key = service_key(&spec.service)?;
-    let settings = settings(spec, None)?;
+    let key = service_key(stage.tables(), &spec.service)?;
+    let settings = settings(spec, &key, None)?;
     if stage.tables().service(&key).is_some() {
         stage.draft.set_service(&key, settings).map_err(refused)
     } else {
@@ -43,15 +43,15 @@ pub(super) fn replace(stage: &mut Stage<'_>, spec: &ServiceSpec) -> Result<(), R
 
 /// Changes what is given.
 pub(super) fn set(stage: &mut Stage<'_>, spec: &ServiceSpec) -> Result<(), RpcError> {
-    let key = service_key(&spec.service)?;
+    let key = service_key(stage.tables(), &spec.service)?;
     let standing = find(stage.tables(), &key)?.settings;
-    let settings = settings(spec, Some(standing))?;
+    let settings = settings(spec, &key, Some(standing))?;
     stage.draft.set_service(&key, settings).map_err(refused)
 }
 
 /// Removes a service, and the addresses that came with it alone.
 pub(super) fn del(stage: &mut Stage<'_>, service: &ServiceRef) -> Result<(), RpcError> {
-    let key = service_key(&service.service)?;
+    let key = service_key(stage.tables(), &service.service)?;
     let addresses: Vec<Address> =
         find(stage.tables(), &key)?.laddrs.iter().map(|laddr| laddr.address).collect();
     stage.draft.del_service(&key).map_err(refused)?;
@@ -79,69 +79,10 @@ pub(super) fn find<'a>(
     tables.service(key).ok_or_else(|| error(ErrorCode::NoService, "no such service", "service"))
 }
 
-fn settings(
-    spec: &ServiceSpec,
-    standing: Option<ServiceSettings>,
-) -> Result<ServiceSettings, RpcError> {
-    refuse_what_is_not_offered(spec)?;
-    let scheduler = match &spec.scheduler {
-        None => standing.map_or(Scheduler::Wlc, |settings| settings.scheduler),
-        Some(name) => Scheduler::from_name(name).ok_or_else(|| {
-            let names: Vec<&str> = Scheduler::ALL.iter().map(|row| row.1).collect();
-            let text = format!("no scheduler {name:?}; there are: {}", names.join(", "));
-            error(ErrorCode::NoScheduler, text, "scheduler")
-        })?,
-    };
-    let standing = standing.unwrap_or(ServiceSettings::new(scheduler));
-    Ok(ServiceSettings { scheduler, ..standing })
-}
-
-/// Refuses attributes that would be ignored. Defaults are let through: `ipvsadm -E` sends them.
-fn refuse_what_is_not_offered(spec: &ServiceSpec) -> Result<(), RpcError> {
-    fn is_set<T: PartialEq>(value: Option<&T>, default: &T) -> bool {
-        value.is_some_and(|value| value != default)
-    }
-    let has_text = |value: &Option<String>| value.as_ref().is_some_and(|text| !text.is_empty());
-    let flags = spec.scheduler_flags.as_ref().is_some_and(|flags| !flags.is_empty());
-    let rows = [
-        (flags, "scheduler_flags", "flags of schedulers"),
-        (is_set(spec.persistent.as_ref(), &0), "persistent", "persistence"),
-        (
-            is_set(spec.netmask.as_ref(), &Ipv4Addr::BROADCAST),
-            "netmask",
-            "a netmask, which is part of persistence,",
-        ),
-        (
-            is_set(spec.prefix_len.as_ref(), &128),
-            "prefix_len",
-            "a prefix length, which is part of persistence,",
-        ),
-        (has_text(&spec.persistence_engine), "persistence_engine", "a persistence engine"),
-        (is_set(spec.one_packet.as_ref(), &false), "one_packet", "one-packet scheduling"),
-        (is_set(spec.synproxy.as_ref(), &false), "synproxy", "SYN proxy"),
-        (
-            is_set(spec.expire_quiescent.as_ref(), &false),
-            "expire_quiescent",
-            "expiry of quiescent servers' connections",
-        ),
-        (is_set(spec.quic.as_ref(), &false), "quic", "QUIC connection ids"),
-        (is_set(spec.conn_timeout.as_ref(), &0), "conn_timeout", "a service's own timeout"),
-        (has_text(&spec.proxy_protocol), "proxy_protocol", "PROXY protocol"),
-        (has_text(&spec.hash_target), "hash_target", "a choice of what is hashed"),
-        (has_text(&spec.dest_check), "dest_check", "health checks by the dataplane"),
-    ];
-    match rows.iter().find(|row| row.0) {
-        None => Ok(()),
-        Some((_, path, what)) => {
-            Err(error(ErrorCode::NotSupported, format!("{what}: not offered by this daemon"), path))
-        }
-    }
-}
-
 /// Returns one service.
 pub(super) fn get(control: &Control, params: &ServiceRef) -> Result<Service, RpcError> {
     let tables = control.tables();
-    let service = find(tables, &service_key(&params.service)?)?;
+    let service = find(tables, &service_key(tables, &params.service)?)?;
     let mut whole = head(control, tables, service, true);
     whole.dests = service.dests.iter().rev().map(|d| dests::show(control, service, d)).collect();
     Ok(whole)
@@ -158,7 +99,7 @@ pub(super) fn zero(control: &mut Control, params: &ServiceSelector) -> Result<Wr
         control.rates_mut().forget(service);
     };
     match &params.service {
-        Some(key) => zero_one(find(&tables, &service_key(key)?)?),
+        Some(key) => zero_one(find(&tables, &service_key(&tables, key)?)?),
         None => tables.services().for_each(|service| zero_one(service)),
     }
     Ok(written(tables.generation()))
@@ -166,21 +107,22 @@ pub(super) fn zero(control: &mut Control, params: &ServiceSelector) -> Result<Wr
 
 /// A service without its real servers.
 fn head(control: &Control, tables: &Tables, service: &tables::Service, is_first: bool) -> Service {
+    let shown = Shown::of(service);
     Service {
-        service: wire_key(&service.key),
+        service: wire_key(tables, &service.key),
         scheduler: service.settings.scheduler.name().to_owned(),
-        scheduler_flags: Vec::new(),
-        persistent: 0,
-        netmask: Ipv4Addr::BROADCAST,
-        prefix_len: 128,
+        scheduler_flags: shown.scheduler_flags,
+        persistent: shown.persistent,
+        netmask: shown.netmask,
+        prefix_len: shown.prefix_len,
         persistence_engine: String::new(),
-        one_packet: false,
+        one_packet: service.settings.one_packet,
         synproxy: false,
-        expire_quiescent: false,
+        expire_quiescent: service.settings.expire_quiescent,
         quic: false,
-        conn_timeout: 0,
+        conn_timeout: service.settings.conn_timeout_ms / 1000,
         proxy_protocol: String::new(),
-        hash_target: String::new(),
+        hash_target: shown.hash_target,
         dest_check: String::new(),
         stats: stats(service.counters.traffic()),
         rates: control.rates().of(ObjectId::service(service.id)),
@@ -213,7 +155,7 @@ pub(super) fn list(
     };
     let only = match &params.service {
         None => None,
-        Some(key) => Some(find(&tables, &service_key(key)?)?),
+        Some(key) => Some(find(&tables, &service_key(&tables, key)?)?),
     };
     let mut page = Page { left: limit, bytes: 0, services: Vec::new() };
     let next = match only {

@@ -126,3 +126,58 @@ fn counters_rates_and_the_use_of_local_addresses_follow_the_traffic() {
     assert_eq!(service["laddrs"][0]["connections"], 100);
     api.ok("service.zero", json!({}));
 }
+
+#[test]
+fn connections_tell_how_they_are_forwarded_and_templates_that_they_are_none() {
+    let daemon = Daemon::start(1);
+    let mut api = daemon.client();
+    api.ok("addr.add", json!({ "address": "10.1.1.2", "prefix_len": 24, "device": "dpdk0" }));
+    let spec = json!({ "service": dns(), "persistent": 300, "netmask": "255.255.255.0" });
+    api.ok("service.add", spec);
+    let server = json!({ "service": dns(), "address": "10.1.1.10", "port": 53 });
+    for forward in ["direct", "nat", "tunnel"] {
+        let mut spec = server.clone();
+        spec["forward"] = json!(forward);
+        api.ok("dest.replace", spec);
+        api.ok("conn.flush", json!({}));
+        let frame = PacketBuilder::new("198.51.100.10", "203.0.113.53").udp(1000, 53, b"question");
+        daemon.feed(&frame);
+        let rows = api.ok("conn.list", json!({}))["connections"].take();
+        let row = |at: usize, field: &str| rows[at][field].clone();
+        let end = |address: &str, port: u16| json!({ "address": address, "port": port });
+        assert_eq!(rows.as_array().unwrap().len(), 2, "{rows}");
+        for at in [0, 1] {
+            assert_eq!(row(at, "forward"), forward);
+            assert_eq!(row(at, "local"), Value::Null);
+            assert_eq!(row(at, "virtual"), end("203.0.113.53", 53));
+            assert_eq!(row(at, "dest"), end("10.1.1.10", 53));
+        }
+        assert_eq!((row(0, "state"), row(0, "template")), (json!("UDP"), json!(false)));
+        assert_eq!((row(1, "state"), row(1, "template")), (json!("NONE"), json!(true)));
+        assert_eq!(row(0, "client"), end("198.51.100.10", 1000));
+        assert_eq!(row(1, "client"), end("198.51.100.0", 0));
+        let shown = api.ok("service.get", json!({ "service": dns() }))["dests"][0].take();
+        assert_eq!((&shown["inactive"], &shown["persistent"]), (&json!(1), &json!(1)));
+    }
+}
+
+#[test]
+fn a_server_at_its_upper_threshold_is_shown_as_overloaded() {
+    let (daemon, mut api) = served(1, 0);
+    let server = json!({ "service": dns(), "address": "10.1.1.10", "port": 53 });
+    let mut limit = server.clone();
+    (limit["upper_threshold"], limit["lower_threshold"]) = (json!(2), json!(1));
+    api.ok("dest.set", limit);
+    let overloaded = |api: &mut Api| {
+        let service = api.ok("service.get", json!({ "service": dns() }));
+        service["dests"][0]["overloaded"].clone()
+    };
+    for n in 0..2 {
+        assert_eq!(overloaded(&mut api), false);
+        let frame = PacketBuilder::new("198.51.100.10", "203.0.113.53").udp(1000 + n, 53, b"q");
+        daemon.feed(&frame);
+    }
+    assert_eq!(overloaded(&mut api), true);
+    api.ok("conn.flush", json!({}));
+    assert_eq!(overloaded(&mut api), false);
+}

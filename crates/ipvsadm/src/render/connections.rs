@@ -68,7 +68,7 @@ pub fn is_wanted(conn: &Connection, listing: &ConnListing, dpvs: bool) -> bool {
 mod tests {
     use super::*;
     use crate::names::NoNames;
-    use dpvs_api::types::Protocol;
+    use dpvs_api::types::{Forward, Protocol};
 
     const NUMERIC: Namer<'static> = Namer { names: &NoNames, numeric: true };
 
@@ -83,6 +83,7 @@ mod tests {
             protocol,
             state: state.to_owned(),
             expires,
+            forward: Forward::FullNat,
             client: end(ends[0]),
             virtual_: end(ends[1]),
             local: (!ends[2].is_empty()).then(|| end(ends[2])),

@@ -52,6 +52,7 @@ pub(super) fn dest(address: &str, port: u16, forward: Forward) -> Dest {
         active: 0,
         inactive: 0,
         persistent: 0,
+        overloaded: false,
         stats: Stats::default(),
         rates: Rates::default(),
     }
