@@ -5,11 +5,13 @@
 # pairs, with real kernels at both ends. The one place that knows how it is wired: the demo, the
 # tests (tests/src/lab.rs) and `make lab` all call it.
 #
-#   lab.sh up NAME [--routed]          makes it; NAME is PID or PID-NUMBER of who wants it
-#   lab.sh addresses NAME [--routed]   prints the commands that give dpvs its addresses and routes
-#   lab.sh down NAME                   ends what runs in it and removes it
-#   lab.sh clean [--all]               removes the labs whose owner has ended, or all
-#   lab.sh shell                       makes one, starts dpvs, opens a shell in it
+#   lab.sh up NAME [WIRING]          makes it; NAME is PID or PID-NUMBER of who wants it
+#   lab.sh addresses NAME [WIRING]   prints the commands that give dpvs its addresses and routes
+#   lab.sh down NAME                 ends what runs in it and removes it
+#   lab.sh clean [--all]             removes the labs whose owner has ended, or all
+#   lab.sh shell                     makes one, starts dpvs, opens a shell in it
+#
+# WIRING is --routed or --direct; without it, it is plain.
 #
 #   plain                                              routed
 #   client  10.1.0.10  fd00:1::10                      client  10.3.0.10  fd00:3::10
@@ -23,6 +25,10 @@
 #   sw      a bridge                                     |  sw
 #    / \                                                / \
 #   rs1  10.2.0.11  rs2  10.2.0.12                     rs1 10.4.0.11  rs2 10.4.0.12
+#
+# direct is plain, and the servers have a way to the client around the balancer, for direct routing
+# and tunnels: the client stands on their bridge too, as 10.2.0.10 and fd00:2::10, and they have the
+# virtual addresses on their loopback interfaces.
 #
 # The balancer's interfaces have no addresses and no IPv6: dpvs is alone on them.
 
@@ -59,15 +65,18 @@ lab_address() {
     done
 }
 
+# NS GATEWAY GATEWAY6, each of which may say which source address to prefer.
 lab_gateway() {
-    ip -n "$1" route add default via "$2"
-    ip -n "$1" -6 route add default via "$3"
+    # shellcheck disable=SC2086
+    ip -n "$1" route add default via $2
+    # shellcheck disable=SC2086
+    ip -n "$1" -6 route add default via $3
 }
 
 lab_up() {
-    local name=$1 routed=${2:-} p="dpvs-$1" role
+    local name=$1 wiring=${2:-} p="dpvs-$1" role
     local roles="client lb sw rs1 rs2"
-    [ -z "$routed" ] || roles="$roles crt srt"
+    [ "$wiring" != --routed ] || roles="$roles crt srt"
     for role in $roles; do
         ip netns add "$p-$role"
         # No router discovery, no duplicate address detection: nothing but the test speaks.
@@ -85,7 +94,11 @@ lab_up() {
         lab_join "$p-$role" eth0 "$p-sw" "$role"
         ip -n "$p-sw" link set "$role" master br0
     done
-    if [ -n "$routed" ]; then lab_routed "$p"; else lab_plain "$p"; fi
+    case $wiring in
+        --routed) lab_routed "$p" ;;
+        --direct) lab_plain "$p" && lab_direct "$p" ;;
+        *) lab_plain "$p" ;;
+    esac
 }
 
 lab_plain() {
@@ -97,9 +110,29 @@ lab_plain() {
     lab_address "$p-client" eth0 10.1.0.10/24 10.1.0.11/24 fd00:1::10/64 fd00:1::11/64
     lab_address "$p-rs1" eth0 10.2.0.11/24 fd00:2::11/64
     lab_address "$p-rs2" eth0 10.2.0.12/24 fd00:2::12/64
-    lab_gateway "$p-client" 10.1.0.1 fd00:1::1
+    lab_gateway "$p-client" 10.1.0.1 "fd00:1::1 src fd00:1::10"
     lab_gateway "$p-rs1" 10.2.0.1 fd00:2::1
     lab_gateway "$p-rs2" 10.2.0.1 fd00:2::1
+}
+
+lab_direct() {
+    local p=$1 role
+    lab_join "$p-client" eth1 "$p-sw" client
+    ip -n "$p-sw" link set client master br0
+    lab_address "$p-client" eth1 10.2.0.10/24 fd00:2::10/64
+    for role in rs1 rs2; do
+        # Nobody on the bridge may learn from a server's ARP that it has the virtual address.
+        ip netns exec "$p-$role" sysctl -qw net.ipv4.conf.all.arp_ignore=1 \
+            net.ipv4.conf.all.arp_announce=2
+        lab_address "$p-$role" lo 10.0.0.100/32 fd00::100/128
+        ip -n "$p-$role" route add 10.1.0.0/24 via 10.2.0.10
+        ip -n "$p-$role" -6 route add fd00:1::/64 via fd00:2::10
+    done
+    # Answers come to the client by another way than its questions leave.
+    for role in client rs1 rs2; do
+        ip netns exec "$p-$role" sysctl -qw net.ipv4.conf.all.rp_filter=0 \
+            net.ipv4.conf.default.rp_filter=0
+    done
 }
 
 lab_routed() {
@@ -232,8 +265,8 @@ if [ "${BASH_SOURCE[0]}" = "$0" ]; then
     set -euo pipefail
     : "${DPVS_BIN_DIR:=$(cd "$(dirname "$0")/.." && pwd)/target/release}"
     case "${1:-} ${3:-}" in
-        "up --routed" | "up ") lab_up "$2" "${3:-}" ;;
-        "addresses --routed" | "addresses ") lab_addresses "${3:-}" ;;
+        "up --routed" | "up --direct" | "up ") lab_up "$2" "${3:-}" ;;
+        "addresses --routed" | "addresses --direct" | "addresses ") lab_addresses "${3:-}" ;;
         "down ") lab_down "$2" ;;
         "clean ") lab_clean "${2:-}" ;;
         "shell ") lab_shell ;;

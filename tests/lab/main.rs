@@ -2,6 +2,7 @@
 //! Tests in network namespaces, with real kernels at both ends. Need root.
 #![allow(clippy::unwrap_used, clippy::tests_outside_test_module, reason = "an integration test")]
 
+mod cells;
 mod netns_control;
 mod netns_drops;
 mod netns_full_nat;

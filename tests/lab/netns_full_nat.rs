@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! TCP and UDP through full NAT, and the errors about them.
 
+use crate::cells::{Family, Way};
 use dpvs_tests::Lab;
 use dpvs_tests::run::wait_until;
 use dpvs_tests::station::{Station, ask, udp_client};
@@ -9,6 +10,8 @@ use std::thread;
 use std::time::Duration;
 
 dpvs_tests::lab_tests!(plain:
+    tcp_udp_and_pings_pass,
+    tcp_udp_and_pings_pass_v6,
     curl_reaches_both_servers,
     curl_reaches_a_server_v6,
     udp_is_echoed,
@@ -23,6 +26,26 @@ dpvs_tests::lab_tests!(plain:
 );
 
 const WEB: &str = "-t 10.0.0.100:80";
+
+fn way(family: Family) -> Way {
+    Way {
+        family,
+        server: family.server(),
+        options: "-b",
+        word: "FullNat",
+        port: 8080,
+        local: Some(family.local()),
+        is_both_ways: true,
+    }
+}
+
+fn tcp_udp_and_pings_pass(lab: &mut Lab) {
+    way(Family::V4).check(lab);
+}
+
+fn tcp_udp_and_pings_pass_v6(lab: &mut Lab) {
+    way(Family::V6).check(lab);
+}
 
 fn curl_reaches_both_servers(lab: &mut Lab) {
     let _one = Station::http(&lab.rs1(), 8080, "rs1");

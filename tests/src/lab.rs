@@ -49,6 +49,12 @@ impl Lab {
         Lab::with(workers, &["--routed"], "")
     }
 
+    /// A plain lab whose servers have the virtual addresses too, and a way to the client around
+    /// the balancer. `None` without root.
+    pub fn direct(workers: usize) -> Option<Lab> {
+        Lab::with(workers, &["--direct"], "")
+    }
+
     /// A plain lab whose daemon reads a configuration file.
     pub fn configured(workers: usize, config: &str) -> Option<Lab> {
         Lab::with(workers, &[], config)

@@ -10,14 +10,17 @@
 pub mod daemon;
 pub mod lab;
 pub mod namespace;
+pub mod outer;
 pub mod packet;
 pub mod run;
 pub mod station;
+pub mod tunnel_end;
 
 pub use daemon::Daemon;
 pub use lab::Lab;
 pub use namespace::Namespace;
 pub use run::Run;
+pub use tunnel_end::TunnelEnd;
 
 /// Makes a test of each function, with 1 worker and with 3: `lab_tests!(plain: a, b)`.
 #[macro_export]

@@ -22,8 +22,8 @@ pub struct Station {
 impl Station {
     /// Starts an HTTP server on all addresses of both families.
     ///
-    /// `GET /` answers with `name`, `GET /bytes/N` with N bytes, any request with a body with the
-    /// number of bytes that came.
+    /// `GET /` answers with `name`, `GET /peer` with the client's address as it is seen here,
+    /// `GET /bytes/N` with N bytes, any request with a body with the number of bytes that came.
     pub fn http(namespace: &Namespace, port: u16, name: &str) -> Station {
         let listener = namespace.within(|| TcpListener::bind(("::", port)).expect("a free port"));
         listener.set_nonblocking(true).expect("a socket");
@@ -95,6 +95,8 @@ fn serve(stream: &TcpStream, name: &str) -> std::io::Result<()> {
         format!("{received}\n").into_bytes()
     } else if let Some(len) = path.strip_prefix("/bytes/") {
         vec![b'x'; len.parse().unwrap_or(0)]
+    } else if path == "/peer" {
+        format!("{}\n", stream.peer_addr()?.ip().to_canonical()).into_bytes()
     } else {
         format!("{name}\n").into_bytes()
     };
