@@ -4,13 +4,16 @@
 
 mod cells;
 mod netns_control;
+mod netns_direct;
 mod netns_drops;
 mod netns_full_nat;
 mod netns_life;
 mod netns_local;
+mod netns_nat;
 mod netns_path_mtu;
 mod netns_ping;
 mod netns_provisioning;
+mod netns_servers;
 mod netns_strangers;
 mod netns_traceroute;
 

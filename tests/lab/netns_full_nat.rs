@@ -27,7 +27,7 @@ dpvs_tests::lab_tests!(plain:
 
 const WEB: &str = "-t 10.0.0.100:80";
 
-fn way(family: Family) -> Way {
+pub(crate) fn way(family: Family) -> Way {
     Way {
         family,
         server: family.server(),

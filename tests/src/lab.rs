@@ -21,6 +21,18 @@ pub const LOCAL: &str = "10.2.0.200";
 /// The local address of full NAT for IPv6.
 pub const LOCAL6: &str = "fd00:2::200";
 
+/// The balancer's two ports.
+type Ports = [&'static str; 2];
+
+/// What everybody has.
+const PORTS: Ports = ["dpdk0=af_packet:lan0", "dpdk1=af_packet:lan1"];
+/// These get IPv4 fragments as they come. `af_packet` asks the kernel to put datagrams together
+/// first, and then has no room for large ones.
+const PCAP_PORTS: Ports = [
+    "dpdk0=vdev:net_pcap0,rx_iface_in=lan0,tx_iface=lan0",
+    "dpdk1=vdev:net_pcap1,rx_iface_in=lan1,tx_iface=lan1",
+];
+
 /// A laboratory of its own; it vanishes when dropped.
 #[derive(Debug)]
 pub struct Lab {
@@ -41,40 +53,60 @@ pub fn test_in(lab: Option<Lab>, test: impl FnOnce(&mut Lab)) {
 impl Lab {
     /// A lab with client and servers beside the balancer, its addresses set. `None` without root.
     pub fn plain(workers: usize) -> Option<Lab> {
-        Lab::with(workers, &[], "")
+        Lab::with(workers, &[], PORTS, "")
     }
 
     /// A lab with a router on either side, the routes behind them set. `None` without root.
     pub fn routed(workers: usize) -> Option<Lab> {
-        Lab::with(workers, &["--routed"], "")
+        Lab::with(workers, &["--routed"], PORTS, "")
     }
 
     /// A plain lab whose servers have the virtual addresses too, and a way to the client around
     /// the balancer. `None` without root.
     pub fn direct(workers: usize) -> Option<Lab> {
-        Lab::with(workers, &["--direct"], "")
+        Lab::with(workers, &["--direct"], PORTS, "")
+    }
+
+    /// A plain lab whose ports get fragments as they come. `None` without root.
+    pub fn plain_with_fragments(workers: usize) -> Option<Lab> {
+        Lab::with(workers, &[], PCAP_PORTS, "")
+    }
+
+    /// A direct lab whose ports get fragments as they come. `None` without root.
+    pub fn direct_with_fragments(workers: usize) -> Option<Lab> {
+        Lab::with(workers, &["--direct"], PCAP_PORTS, "")
     }
 
     /// A plain lab whose daemon reads a configuration file.
     pub fn configured(workers: usize, config: &str) -> Option<Lab> {
-        Lab::with(workers, &[], config)
+        Lab::with(workers, &[], PORTS, config)
     }
 
     /// A plain lab whose balancer has nothing: no addresses.
     pub fn bare(workers: usize) -> Option<Lab> {
-        let mut lab = Lab::wired(workers, &[], "")?;
+        let mut lab = Lab::wired(workers, &[], PORTS, "")?;
         lab.start();
         Some(lab)
     }
 
-    fn with(workers: usize, flags: &'static [&'static str], config: &str) -> Option<Lab> {
-        let mut lab = Lab::wired(workers, flags, config)?;
+    fn with(
+        workers: usize,
+        flags: &'static [&'static str],
+        ports: Ports,
+        config: &str,
+    ) -> Option<Lab> {
+        let mut lab = Lab::wired(workers, flags, ports, config)?;
         lab.start();
         lab.set_addresses();
         Some(lab)
     }
 
-    fn wired(workers: usize, flags: &'static [&'static str], config: &str) -> Option<Lab> {
+    fn wired(
+        workers: usize,
+        flags: &'static [&'static str],
+        ports: Ports,
+        config: &str,
+    ) -> Option<Lab> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         if !nix::unistd::geteuid().is_root() {
             eprintln!("SKIPPED: needs root to make network namespaces");
@@ -85,7 +117,7 @@ impl Lab {
         let directory = TempDir::with_prefix(format!("dpvs-lab-{name}-")).expect("a directory");
         let mut arguments = Vec::from(Daemon::arguments(&directory.path().join("dpvs.sock")));
         arguments.extend(["--workers".to_owned(), workers.to_string()]);
-        for port in ["dpdk0=af_packet:lan0", "dpdk1=af_packet:lan1"] {
+        for port in ports {
             arguments.extend(["--port".to_owned(), port.to_owned()]);
         }
         if !config.is_empty() {

@@ -8,6 +8,7 @@
 #![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
 pub mod daemon;
+pub mod flows;
 pub mod lab;
 pub mod namespace;
 pub mod outer;
@@ -17,6 +18,7 @@ pub mod station;
 pub mod tunnel_end;
 
 pub use daemon::Daemon;
+pub use flows::Flows;
 pub use lab::Lab;
 pub use namespace::Namespace;
 pub use run::Run;

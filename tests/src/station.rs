@@ -57,7 +57,7 @@ impl Station {
         })
     }
 
-    fn run(work: impl FnOnce(&AtomicBool) + Send + 'static) -> Station {
+    pub(crate) fn run(work: impl FnOnce(&AtomicBool) + Send + 'static) -> Station {
         let ended = Arc::new(AtomicBool::new(false));
         let theirs = Arc::clone(&ended);
         Station { ended, thread: Some(thread::spawn(move || work(&theirs))) }

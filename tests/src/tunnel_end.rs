@@ -7,7 +7,7 @@
 //! Linux's private flag for remote checksum offload.
 
 use crate::namespace::Namespace;
-use crate::outer::{Outer, Sum, decapsulate};
+use crate::outer::{Kind, Outer, Sum, decapsulate};
 use crate::run::wait_until;
 use nix::sys::socket::sockopt::{RcvBufForce, ReceiveTimeout};
 use nix::sys::socket::{
@@ -76,16 +76,16 @@ impl TunnelEnd {
         std::mem::take(&mut notes.outers)
     }
 
-    /// Checks that packets came since the last call, all by this outer source and destination and
-    /// with this checksum, and all may live as long as a packet of ours does.
+    /// Checks that packets came since the last call, all of this kind, by these addresses and with
+    /// this checksum, and that all may live as long as a packet of ours does.
     #[track_caller]
-    pub fn expect(&self, src: &str, dst: &str, sum: Sum) {
+    pub fn expect(&self, kind: Kind, src: &str, dst: &str, sum: Sum) {
         let outers = self.take();
         assert!(!outers.is_empty(), "no packet came through the tunnel");
         for outer in outers {
             let (from, to) = (outer.src.to_string(), outer.dst.to_string());
-            assert_eq!((from.as_str(), to.as_str(), outer.sum), (src, dst, sum), "{outer:?}");
-            assert_eq!(outer.ttl, 64, "{outer:?}");
+            assert_eq!((from.as_str(), to.as_str()), (src, dst), "{outer:?}");
+            assert_eq!((outer.kind, outer.sum, outer.ttl), (kind, sum, 64), "{outer:?}");
         }
     }
 }
