@@ -1,30 +1,115 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! How a real server is chosen for a new connection. One file an algorithm.
 //!
-//! A new one is a file with a `pick` function of the same shape, a variant of [`Scheduler`], and a
-//! line in each of the tables below. Nothing else knows the algorithms. What an algorithm can work
-//! out of the list of real servers once, it keeps in its [`Picker`], which is made anew when a draft
-//! with changed servers is published.
+//! To add one: write its file, a module with a type that is an [`Algorithm`], and register it by one
+//! line of the table below, which makes the variant of [`Scheduler`], the name that users write and
+//! the way to the file's type. Nothing else knows the algorithms, and the compiler says what is
+//! missing.
+//!
+//! An algorithm's `new` is called by the control thread whenever a draft with a changed service is
+//! published, and may take its time; what it works out is shared by the copies of a [`Service`].
+//! `pick` is called by workers for each new connection: no allocation, no lock. What it has to
+//! remember is either the worker's own ([`ServiceCounters`](crate::counters::ServiceCounters)), or
+//! an atomic that all workers share.
+//!
+//! | cost of `pick` | algorithms |
+//! |---|---|
+//! | O(1) | `rr`, `fo`; O(servers) at most, where servers are overloaded |
+//! | O(log servers) | `conhash` |
+//! | O(servers) | `wrr` (where a level ends), `ovf` (where servers are full) |
+//! | O(servers x workers) | `lc`, `wlc`, `sed`, `nq`: loads change on other workers all the time |
+//!
+//! "Unavailable" below is a server with weight 0 or above its thresholds.
 
+mod conhash;
+mod fo;
+mod hash;
+mod lc;
+mod load;
+mod nq;
+mod ovf;
 mod rr;
+mod sed;
+mod table;
 mod wlc;
 mod wrr;
 
-use crate::WorkerId;
 use crate::key::Endpoint;
-use crate::tables::{Dest, Service, ServiceSettings};
+use crate::tables::{Dest, Service};
+use crate::{Millis, WorkerId};
+use std::fmt::Debug;
 
-/// A scheduling algorithm.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Scheduler {
+/// The table of algorithms: file and name, type and variant.
+macro_rules! schedulers {
+    ($( $(#[doc = $doc:literal])+ $name:ident => $variant:ident, )+) => {
+        /// A scheduling algorithm.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Scheduler {
+            $( $(#[doc = $doc])+ $variant, )+
+        }
+
+        impl Scheduler {
+            /// Every algorithm with its IPVS name.
+            pub const ALL: &'static [(Scheduler, &'static str)] =
+                &[ $( (Scheduler::$variant, stringify!($name)), )+ ];
+        }
+
+        #[derive(Clone, Debug)]
+        enum Prepared {
+            $( $variant($name::$variant), )+
+        }
+
+        impl Prepared {
+            fn new(service: &Service) -> Self {
+                match service.settings.scheduler {
+                    $( Scheduler::$variant => {
+                        Prepared::$variant($name::$variant::new(service))
+                    } )+
+                }
+            }
+
+            fn pick<'a>(
+                &self,
+                service: &'a Service,
+                me: WorkerId,
+                flow: &Flow,
+            ) -> Option<&'a Dest> {
+                match self {
+                    $( Prepared::$variant(algorithm) => algorithm.pick(service, me, flow), )+
+                }
+            }
+        }
+    };
+}
+
+schedulers! {
     /// Round robin.
-    Rr,
+    rr => Rr,
     /// Weighted round robin.
-    Wrr,
+    wrr => Wrr,
+    /// Least connections.
+    lc => Lc,
     /// Weighted least connections.
-    Wlc,
+    wlc => Wlc,
+    /// Shortest expected delay.
+    sed => Sed,
+    /// Never queue.
+    nq => Nq,
+    /// Weighted failover.
+    fo => Fo,
+    /// Weighted overflow.
+    ovf => Ovf,
     /// Consistent hashing.
-    Conhash,
+    conhash => Conhash,
+}
+
+/// An algorithm, with what it has worked out of a service's real servers.
+trait Algorithm: Clone + Debug {
+    /// Works it out. `service.picker` is still that of the service before the change.
+    fn new(service: &Service) -> Self;
+
+    /// Chooses a real server that takes connections; `None` if there is none.
+    fn pick<'a>(&self, service: &'a Service, me: WorkerId, flow: &Flow) -> Option<&'a Dest>;
 }
 
 /// Flags of a scheduler by their position, `flag-1` to `flag-3` on the command line. What they mean
@@ -67,37 +152,29 @@ pub struct Flow {
     pub target: Endpoint,
     /// The first 8 bytes of the destination connection id of QUIC, where the service asks for it.
     pub quic_id: Option<[u8; 8]>,
+    /// When it came.
+    pub now: Millis,
 }
 
-/// What an algorithm has worked out of a service's real servers.
+/// A service's algorithm, with what it has worked out of the real servers.
 #[derive(Clone, Debug, Default)]
-pub struct Picker {
-    /// Greatest weight of all real servers.
-    pub weight_max: u32,
-    /// Greatest common divisor of the weights, 0 if all are 0.
-    pub weight_gcd: u32,
-}
+pub struct Picker(Option<Prepared>);
 
 impl Picker {
-    /// Works it out.
-    pub fn new(_settings: &ServiceSettings, dests: &[Dest]) -> Self {
-        let weights = || dests.iter().map(|dest| dest.settings.weight);
-        Picker { weight_max: weights().max().unwrap_or(0), weight_gcd: weights().fold(0, gcd) }
+    /// Works out what the service's algorithm needs. What that has remembered of destinations stays
+    /// in use, unless the algorithm has changed.
+    pub fn new(service: &Service) -> Self {
+        Picker(Some(Prepared::new(service)))
     }
-}
 
-fn gcd(mut a: u32, mut b: u32) -> u32 {
-    while b != 0 {
-        (a, b) = (b, a % b);
+    /// Chooses a real server that takes connections for a new one; `None` if there is none.
+    /// `service` is the one that this belongs to.
+    pub fn pick<'a>(&self, service: &'a Service, me: WorkerId, flow: &Flow) -> Option<&'a Dest> {
+        self.0.as_ref()?.pick(service, me, flow)
     }
-    a
 }
 
 impl Scheduler {
-    /// Every algorithm with its IPVS name.
-    pub const ALL: &'static [(Scheduler, &'static str)] =
-        &[(Scheduler::Rr, "rr"), (Scheduler::Wrr, "wrr"), (Scheduler::Wlc, "wlc")];
-
     /// Returns the algorithm of an IPVS name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().find(|row| row.1 == name).map(|row| row.0)
@@ -107,13 +184,20 @@ impl Scheduler {
     pub fn name(self) -> &'static str {
         Self::ALL.iter().find(|row| row.0 == self).map_or("", |row| row.1)
     }
+}
 
-    /// Chooses a real server that takes connections; `None` if there is none.
-    pub fn pick<'a>(self, service: &'a Service, me: WorkerId, _flow: &Flow) -> Option<&'a Dest> {
-        match self {
-            Scheduler::Rr => rr::pick(service, me),
-            Scheduler::Wrr => wrr::pick(service, me),
-            Scheduler::Wlc | Scheduler::Conhash => wlc::pick(service),
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_of_ipvsadm_and_dpvs_is_known() {
+        let names = ["rr", "wrr", "lc", "wlc", "sed", "nq", "fo", "ovf", "conhash"];
+        assert_eq!(
+            names.map(|name| Scheduler::from_name(name).map(Scheduler::name)),
+            names.map(Some)
+        );
+        assert_eq!(Scheduler::ALL.len(), names.len());
+        assert_eq!(Scheduler::from_name("twos"), None);
     }
 }

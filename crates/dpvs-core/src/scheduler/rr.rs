@@ -2,26 +2,36 @@
 //! Round robin: each server in turn, whatever its weight, as long as that is not 0.
 //! O(1), or as many steps as there are unavailable servers in a row. The turn is the worker's own.
 
+use super::{Algorithm, Flow};
 use crate::WorkerId;
 use crate::ids::position;
 use crate::tables::{Dest, Service};
 
-pub(super) fn pick(service: &Service, me: WorkerId) -> Option<&Dest> {
-    let cursor = &service.counters.part(me.index())?.cursor;
-    let len = u32::try_from(service.dests.len()).ok()?;
-    let mut at = cursor.get();
-    for _ in 0..len {
-        if at >= len {
-            at = 0;
-        }
-        let dest = service.dests.get(position(at))?;
-        at += 1;
-        if dest.is_available() {
-            cursor.set(at);
-            return Some(dest);
-        }
+#[derive(Clone, Debug)]
+pub(super) struct Rr;
+
+impl Algorithm for Rr {
+    fn new(_service: &Service) -> Self {
+        Rr
     }
-    None
+
+    fn pick<'a>(&self, service: &'a Service, me: WorkerId, _flow: &Flow) -> Option<&'a Dest> {
+        let cursor = &service.counters.part(me.index())?.cursor;
+        let len = u32::try_from(service.dests.len()).ok()?;
+        let mut at = cursor.get();
+        for _ in 0..len {
+            if at >= len {
+                at = 0;
+            }
+            let dest = service.dests.get(position(at))?;
+            at += 1;
+            if dest.is_available() {
+                cursor.set(at);
+                return Some(dest);
+            }
+        }
+        None
+    }
 }
 
 #[cfg(test)]

@@ -1,25 +1,28 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Weighted least connections: the server with the least load for its weight.
-//!
-//! The load is 256 times the established connections plus the others (the LVS documentation: "an
-//! active connection counts for about 256 inactive ones"). Loads are compared by cross products, so
-//! nothing is divided. O(servers), the counts summed over all workers.
+//! Weighted least connections: the server with the fewest for its weight.
+//! O(servers x workers): the counts are summed over all workers.
 
+use super::load::{self, Load};
+use super::{Algorithm, Flow};
+use crate::WorkerId;
 use crate::tables::{Dest, Service};
 
-pub(super) fn pick(service: &Service) -> Option<&Dest> {
-    let mut best: Option<(&Dest, u64)> = None;
-    for dest in service.dests.iter().filter(|dest| dest.is_available()) {
-        let counters = &dest.shared.counters;
-        let load = u64::from(counters.active()) * 256 + u64::from(counters.inactive());
-        let is_better = best.is_none_or(|(other, other_load)| {
-            load * u64::from(other.settings.weight) < other_load * u64::from(dest.settings.weight)
-        });
-        if is_better {
-            best = Some((dest, load));
-        }
+#[derive(Clone, Debug)]
+pub(super) struct Wlc;
+
+impl Algorithm for Wlc {
+    fn new(_service: &Service) -> Self {
+        Wlc
     }
-    best.map(|(dest, _)| dest)
+
+    fn pick<'a>(&self, service: &'a Service, _me: WorkerId, _flow: &Flow) -> Option<&'a Dest> {
+        load::least(&service.dests, load)
+    }
+}
+
+/// Returns a server's connections against its weight.
+pub(super) fn load(dest: &Dest) -> Load {
+    Load { connections: load::connections(dest), weight: dest.settings.weight }
 }
 
 #[cfg(test)]

@@ -3,40 +3,66 @@
 //!
 //! A level comes down from the greatest weight in steps of the weights' greatest common divisor;
 //! at each level every server of at least that weight has one turn (the algorithm that the LVS
-//! documentation describes as "Weighted Round-Robin Scheduling"). O(servers) at most: at any level
-//! the greatest one qualifies, unless thresholds close it, for which a whole round is bounded too.
+//! documentation describes as "Weighted Round-Robin Scheduling"). Levels that no available server
+//! reaches are passed over at once, so that a choice takes O(servers) steps, also while thresholds
+//! close the heaviest ones. Level and turn are the worker's own.
 
+use super::{Algorithm, Flow};
 use crate::WorkerId;
+use crate::counters::ServiceCounters;
 use crate::ids::position;
 use crate::tables::{Dest, Service};
 
-/// Most steps for one choice: overloaded servers may make all levels of a round fruitless.
-const STEPS_MAX: u32 = 1 << 16;
+#[derive(Clone, Debug)]
+pub(super) struct Wrr {
+    /// Greatest common divisor of the weights, 0 if all are 0.
+    gcd: u32,
+}
 
-pub(super) fn pick(service: &Service, me: WorkerId) -> Option<&Dest> {
-    let state = service.counters.part(me.index())?;
-    let len = u32::try_from(service.dests.len()).ok()?;
-    if service.picker.weight_gcd == 0 || !service.dests.iter().any(Dest::is_available) {
-        return None;
+impl Algorithm for Wrr {
+    fn new(service: &Service) -> Self {
+        Wrr { gcd: service.dests.iter().fold(0, |sum, dest| gcd(sum, dest.settings.weight)) }
     }
-    let (mut at, mut level) = (state.cursor.get(), state.weight.get());
-    for _ in 0..STEPS_MAX {
-        if at >= len || level == 0 || level > service.picker.weight_max {
-            at = 0;
-            level = match level.checked_sub(service.picker.weight_gcd) {
-                Some(lower) if lower > 0 && lower <= service.picker.weight_max => lower,
-                _ => service.picker.weight_max,
-            };
-        }
-        let dest = service.dests.get(position(at))?;
-        at += 1;
-        if dest.settings.weight >= level && dest.is_available() {
-            state.cursor.set(at);
-            state.weight.set(level);
+
+    fn pick<'a>(&self, service: &'a Service, me: WorkerId, _flow: &Flow) -> Option<&'a Dest> {
+        let state = service.counters.part(me.index())?;
+        let level = state.weight.get();
+        if level > 0
+            && let Some(dest) = next_at_level(service, state, state.cursor.get(), level)
+        {
             return Some(dest);
         }
+        let available = || service.dests.iter().filter(|dest| dest.is_available());
+        let top = available().map(|dest| dest.settings.weight).max()?;
+        let level = match level.checked_sub(self.gcd) {
+            Some(lower) if lower > 0 => lower.min(top),
+            _ => top,
+        };
+        // Other workers may have closed all that were found open a moment ago: then any does.
+        next_at_level(service, state, 0, level).or_else(|| available().next())
     }
-    service.dests.iter().find(|dest| dest.is_available())
+}
+
+/// Gives the turn to the next server from `cursor` on whose weight reaches the level.
+fn next_at_level<'a>(
+    service: &'a Service,
+    state: &ServiceCounters,
+    cursor: u32,
+    level: u32,
+) -> Option<&'a Dest> {
+    let rest = (1..).zip(&service.dests).skip(position(cursor));
+    let (next, dest) =
+        { rest }.find(|(_, dest)| dest.settings.weight >= level && dest.is_available())?;
+    state.cursor.set(next);
+    state.weight.set(level);
+    Some(dest)
+}
+
+fn gcd(mut a: u32, mut b: u32) -> u32 {
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a
 }
 
 #[cfg(test)]
@@ -61,9 +87,19 @@ mod tests {
     }
 
     #[test]
-    fn extreme_weights_need_no_more_steps_than_servers() {
+    fn extreme_weights_have_their_turns() {
         let service = service_with_weights(Scheduler::Wrr, &[1, 65535]);
         let ports = service.pick_ports(65536);
         assert_eq!(ports.iter().filter(|p| **p == 1).count(), 1);
+    }
+
+    /// The levels from 65535 to 4 are nobody's while the heaviest server is closed.
+    #[test]
+    fn the_others_go_on_by_weight_while_the_heaviest_is_overloaded() {
+        let mut service = service_with_weights(Scheduler::Wrr, &[65535, 3, 1]);
+        service.set_overloaded(0, true);
+        assert_eq!(service.pick_ports(8), [2, 2, 2, 3, 2, 2, 2, 3]);
+        service.set_overloaded(0, false);
+        assert_eq!(service.pick_ports(2), [1, 1]);
     }
 }

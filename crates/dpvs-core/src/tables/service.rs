@@ -161,7 +161,7 @@ impl Service {
                 place.position = Some(at);
             }
         }
-        self.picker = Picker::new(&self.settings, &self.dests);
+        self.picker = Picker::new(self);
     }
 
     /// Returns the mask of the last persistence that the service had.

@@ -5,10 +5,10 @@ use super::{HeapFrame, PacketBuilder};
 use crate::counters::WorkerCounters;
 use crate::key::{Address, Endpoint};
 use crate::net::{Mac, Prefix, Protocol};
-use crate::scheduler::{Flow, Scheduler};
+use crate::scheduler::Scheduler;
 use crate::steering::{KEY_DEFAULT, KEY_LEN, Steering};
 use crate::tables::{
-    DestSettings, Draft, Forward, Limits, LocalAddress, Port, Route, Scope, Service, ServiceKey,
+    DestSettings, Draft, Forward, Limits, LocalAddress, Port, Route, Scope, ServiceKey,
     ServiceSettings, StaticNeighbour, Tables,
 };
 use crate::{BURST, Command, DropReason, Event, Frame, Millis, PortId, Verdict, Worker, WorkerId};
@@ -307,39 +307,5 @@ fn local_address(text: &str, len: u8) -> LocalAddress {
         preferred_until: None,
         is_pool: false,
         came_with_laddr: false,
-    }
-}
-
-/// A service for tests of schedulers: server `n` has port `n`, counted from 1.
-#[derive(Debug)]
-pub struct ServicePicker(Arc<Service>);
-
-/// Makes a service with servers of the given weights.
-pub fn service_with_weights(scheduler: Scheduler, weights: &[u32]) -> ServicePicker {
-    let key = service_key(Protocol::Tcp, "203.0.113.80", 80);
-    let mut draft = Draft::new(&tables(1));
-    draft.add_service(key, ServiceSettings::new(scheduler)).unwrap();
-    for (port, weight) in (1..).zip(weights) {
-        let end = Endpoint { address: address("10.1.1.10"), port };
-        draft.add_dest(&key, end, dest_settings(*weight)).unwrap();
-    }
-    ServicePicker(Arc::new(draft.publish().service(&key).unwrap().clone()))
-}
-
-impl ServicePicker {
-    /// Returns the ports of the next `n` choices, as far as there are any.
-    pub fn pick_ports(&self, n: usize) -> Vec<u16> {
-        let client = Endpoint { address: address("198.51.100.10"), port: 40000 };
-        let target = Endpoint { address: address("203.0.113.80"), port: 80 };
-        let flow = Flow { client, target, quic_id: None };
-        let pick = |_| self.0.settings.scheduler.pick(&self.0, WorkerId(0), &flow);
-        (0..n).filter_map(pick).map(|dest| dest.endpoint.port).collect()
-    }
-
-    /// Says how many connections a server has.
-    pub fn set_connections(&self, server: usize, active: u32, inactive: u32) {
-        let part = self.0.dests[server].shared.counters.part(0).unwrap();
-        part.active.set(active);
-        part.inactive.set(inactive);
     }
 }

@@ -11,7 +11,9 @@
 mod frame;
 mod lab;
 mod packet;
+mod service;
 
 pub use frame::HeapFrame;
-pub use lab::{Lab, Outcome, ServicePicker, service_with_weights, tables};
+pub use lab::{Lab, Outcome, tables};
 pub use packet::{PacketBuilder, assert_checksums, checksums_hold, repair_checksums};
+pub use service::{ServicePicker, client_flow, service_with_settings, service_with_weights};

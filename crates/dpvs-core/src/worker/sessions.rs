@@ -12,7 +12,7 @@ use crate::key::Key;
 use crate::parse::{Packet, Payload};
 use crate::quic;
 use crate::scheduler::{Flow, HashTarget};
-use crate::tables::{Dest, Service, ServiceSettings, Tables};
+use crate::tables::{Dest, Service, Tables};
 use crate::wire::TcpFlags;
 use crate::{DropReason, Frame, Millis, Verdict};
 
@@ -195,7 +195,7 @@ impl WorkerState {
         (key, quic_id): (&Key, Option<[u8; quic::ID_LEN]>),
         service: &'a Service,
     ) -> Result<(&'a Dest, Option<ConnIndex>), DropReason> {
-        let ServiceSettings { persistence, scheduler, .. } = service.settings;
+        let persistence = service.settings.persistence;
         if let Some(persistence) = persistence
             && let Some((dest, template)) =
                 self.bound(context.tables, context.now, service, persistence, key)
@@ -203,9 +203,10 @@ impl WorkerState {
             dest.reserve_bound();
             return Ok((dest, Some(template)));
         }
-        let flow = Flow { client: key.source(), target: key.destination(), quic_id };
+        let flow =
+            Flow { client: key.source(), target: key.destination(), quic_id, now: context.now };
         for _ in 0..RESERVATIONS_MAX {
-            let dest = scheduler.pick(service, self.me, &flow).ok_or(DropReason::NoDest)?;
+            let dest = service.picker.pick(service, self.me, &flow).ok_or(DropReason::NoDest)?;
             // Another worker may have taken the last place since the scheduler looked.
             if dest.reserve() {
                 let template = persistence.and_then(|persistence| {

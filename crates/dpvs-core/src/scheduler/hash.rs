@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The hash that all nodes of a cluster agree on: SipHash-1-3 with one key, whatever the machine.
+//!
+//! The key is no secret. Nodes that answer for the same virtual address must send a client to the
+//! same server without telling each other, so no node may draw a key of its own.
+//! What is hashed has a different length for each purpose (8, 16, 20 bytes), and the length is
+//! part of what it hashes: no two purposes ever hash the same.
+
+use crate::key::{Address, Endpoint};
+use siphasher::sip::SipHasher13;
+
+/// The key, as its 16 bytes in ASCII.
+const KEY: &[u8; 16] = b"dpvs scheduling.";
+
+fn sip(bytes: &[u8]) -> u64 {
+    SipHasher13::new_with_key(KEY).hash(bytes)
+}
+
+/// Hashes an address: 16 bytes, an IPv4 address as `::ffff:a.b.c.d`.
+pub(super) fn of_address(address: Address) -> u64 {
+    sip(&address.v6_octets())
+}
+
+/// Hashes the first 8 bytes of a QUIC connection id.
+pub(super) fn of_quic_id(id: [u8; 8]) -> u64 {
+    sip(&id)
+}
+
+/// Gives a real server as many hashes as it needs, one for each `turn`: 20 bytes.
+pub(super) fn of_server(server: Endpoint, turn: u16) -> u64 {
+    let mut bytes = [0; 20];
+    let (address, rest) = bytes.split_at_mut(16);
+    let (port, number) = rest.split_at_mut(2);
+    address.copy_from_slice(&server.address.v6_octets());
+    port.copy_from_slice(&server.port.to_be_bytes());
+    number.copy_from_slice(&turn.to_be_bytes());
+    sip(&bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Values of another implementation of SipHash-1-3. If they change, nodes of two releases send
+    /// the clients of one virtual address to different servers.
+    #[test]
+    fn hashes_stay_what_they_are() {
+        let v4 = Address::v4([198, 51, 100, 10]);
+        let v6 = Address::v6([0x20, 1, 0x0d, 0xb8, 0, 0x0c, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10]);
+        assert_eq!(of_address(v4), 0x6ad3_9494_c983_33ae);
+        assert_eq!(of_address(v6), 0x9ce2_a0df_4488_edf8);
+        assert_eq!(of_quic_id([1, 2, 3, 4, 5, 6, 7, 8]), 0x5ea7_04ac_0259_9aef);
+        let server = Endpoint { address: Address::v4([10, 1, 1, 10]), port: 8080 };
+        assert_eq!(of_server(server, 0), 0x08e1_3d5f_da5a_d130);
+        assert_eq!(of_server(server, 1), 0xb3a8_5da0_f512_19f4);
+    }
+}
