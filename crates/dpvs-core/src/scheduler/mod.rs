@@ -14,7 +14,7 @@
 //!
 //! | cost of `pick` | algorithms |
 //! |---|---|
-//! | O(1) | `rr`, `fo`; O(servers) at most, where servers are overloaded |
+//! | O(1) | `rr`, `sh`, `dh`, `mh`, `fo`; O(servers) at most, where servers are overloaded |
 //! | O(log servers) | `conhash` |
 //! | O(servers) | `wrr` (where a level ends), `ovf` (where servers are full) |
 //! | O(servers x workers) | `lc`, `wlc`, `sed`, `nq`: loads change on other workers all the time |
@@ -22,14 +22,17 @@
 //! "Unavailable" below is a server with weight 0 or above its thresholds.
 
 mod conhash;
+mod dh;
 mod fo;
 mod hash;
 mod lc;
 mod load;
+mod mh;
 mod nq;
 mod ovf;
 mod rr;
 mod sed;
+mod sh;
 mod table;
 mod wlc;
 mod wrr;
@@ -91,6 +94,10 @@ schedulers! {
     lc => Lc,
     /// Weighted least connections.
     wlc => Wlc,
+    /// Destination hashing.
+    dh => Dh,
+    /// Source hashing.
+    sh => Sh,
     /// Shortest expected delay.
     sed => Sed,
     /// Never queue.
@@ -99,6 +106,8 @@ schedulers! {
     fo => Fo,
     /// Weighted overflow.
     ovf => Ovf,
+    /// Maglev hashing.
+    mh => Mh,
     /// Consistent hashing.
     conhash => Conhash,
 }
@@ -192,7 +201,8 @@ mod tests {
 
     #[test]
     fn every_name_of_ipvsadm_and_dpvs_is_known() {
-        let names = ["rr", "wrr", "lc", "wlc", "sed", "nq", "fo", "ovf", "conhash"];
+        let names =
+            ["rr", "wrr", "lc", "wlc", "dh", "sh", "sed", "nq", "fo", "ovf", "mh", "conhash"];
         assert_eq!(
             names.map(|name| Scheduler::from_name(name).map(Scheduler::name)),
             names.map(Some)
