@@ -14,9 +14,9 @@
 //!
 //! | cost of `pick` | algorithms |
 //! |---|---|
-//! | O(1) | `rr`, `sh`, `dh`, `mh`, `fo`; O(servers) at most, where servers are overloaded |
+//! | O(1) | `rr`, `sh`, `dh`, `mh`, `fo`, `lblc`; O(servers) at most, where servers are overloaded |
 //! | O(log servers) | `conhash` |
-//! | O(servers) | `wrr` (where a level ends), `ovf` (where servers are full) |
+//! | O(servers) | `wrr` (where a level ends), `ovf` (where servers are full), `lblcr` (its set) |
 //! | O(servers x workers) | `lc`, `wlc`, `sed`, `nq`: loads change on other workers all the time |
 //!
 //! "Unavailable" below is a server with weight 0 or above its thresholds.
@@ -25,8 +25,11 @@ mod conhash;
 mod dh;
 mod fo;
 mod hash;
+mod lblc;
+mod lblcr;
 mod lc;
 mod load;
+mod locality;
 mod mh;
 mod nq;
 mod ovf;
@@ -94,6 +97,10 @@ schedulers! {
     lc => Lc,
     /// Weighted least connections.
     wlc => Wlc,
+    /// Locality-based least connections.
+    lblc => Lblc,
+    /// Locality-based least connections with replication.
+    lblcr => Lblcr,
     /// Destination hashing.
     dh => Dh,
     /// Source hashing.
@@ -201,8 +208,10 @@ mod tests {
 
     #[test]
     fn every_name_of_ipvsadm_and_dpvs_is_known() {
-        let names =
-            ["rr", "wrr", "lc", "wlc", "dh", "sh", "sed", "nq", "fo", "ovf", "mh", "conhash"];
+        let names = [
+            "rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "sh", "sed", "nq", "fo", "ovf", "mh",
+            "conhash",
+        ];
         assert_eq!(
             names.map(|name| Scheduler::from_name(name).map(Scheduler::name)),
             names.map(Some)
