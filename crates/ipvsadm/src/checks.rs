@@ -113,9 +113,11 @@ fn service_action(state: &State<'_>, flags: Vec<String>) -> Result<Action, Failu
     if ops && state.fwmark.is_none() && state.protocol != Some(Protocol::Udp) {
         return Err(Failure::usage("One-Packet Scheduling is only for UDP virtual services"));
     }
-    let (netmask, prefix_len) = match state.mask {
-        Mask::V4(netmask) => (Some(netmask), None),
-        Mask::V6(length) => (None, Some(length)),
+    // Stock takes a mask without persistence, and nothing comes of it.
+    let (netmask, prefix_len) = match (state.persistent, state.mask) {
+        (None, _) => (None, None),
+        (Some(_), Mask::V4(netmask)) => (Some(netmask), None),
+        (Some(_), Mask::V6(length)) => (None, Some(length)),
     };
     let add = state.command == Id::AddService;
     let conhash = state.scheduler.starts_with("conhash");

@@ -2,6 +2,7 @@
 //! What services and real servers can have: set, shown, kept, reset, refused.
 
 use super::harness::{Api, Daemon, dest, tcp};
+use dpvs_api::ClientError;
 use serde_json::{Value, json};
 
 fn udp() -> Value {
@@ -224,5 +225,24 @@ fn each_method_of_forwarding_is_shown_as_set_and_a_tunnel_goes_with_its_own() {
         (spec("tunnel", Some(tunnel("gre", 0, "remote"))), "INVALID tunnel.checksum"),
     ] {
         assert_eq!(api.refused("dest.set", spec), refusal);
+    }
+}
+
+/// `ipvsadm` tells this refusal, the one that the kernel knows, by the end of its text.
+#[test]
+fn an_address_that_is_not_unicast_is_refused_in_the_words_that_ipvsadm_looks_for() {
+    let daemon = Daemon::start(1);
+    let mut api = daemon.client();
+    api.ok("service.add", json!({ "service": tcp(80) }));
+    let service = json!({ "protocol": "tcp", "address": "224.0.0.1", "port": 80 });
+    for (method, params) in [
+        ("service.add", json!({ "service": service })),
+        ("dest.add", dest(80, "224.0.0.1")),
+        ("dest.add", dest(80, "0.0.0.0")),
+    ] {
+        let Err(ClientError::Refused(error)) = api.0.call_raw(method, &params) else {
+            panic!("{method} {params}")
+        };
+        assert!(error.message.ends_with("is not a host's address"), "{error}");
     }
 }

@@ -6,6 +6,9 @@ use crate::failure::{CODE_LIST, CODE_REFUSED, CODE_USAGE};
 use dpvs_api::{ClientError, ErrorCode, RpcError};
 use std::io::ErrorKind;
 
+/// How the daemon says of an address that it is not unicast.
+const NOT_UNICAST: &str = "is not a host's address";
+
 /// What was asked of the daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names are those of the commands")]
@@ -45,7 +48,7 @@ pub fn refusal(operation: Operation, error: ClientError) -> Failure {
         error => return Failure { ends_run: true, ..Failure::refused(&error.to_string()) },
     };
     let code = if operation == Operation::List { CODE_LIST } else { CODE_REFUSED };
-    let text = stock_text(operation, error.kind()).map_or_else(|| own_text(&error), str::to_owned);
+    let text = stock_text(operation, &error).map_or_else(|| own_text(&error), str::to_owned);
     Failure { code, ..Failure::refused(&text) }
 }
 
@@ -53,11 +56,12 @@ fn own_text(error: &RpcError) -> String {
     if error.message.is_empty() { error.kind().name().to_owned() } else { error.to_string() }
 }
 
-/// Returns the text that the real program has for an error of an operation.
-fn stock_text(operation: Operation, code: ErrorCode) -> Option<&'static str> {
+/// Returns the text that the real program has for an error of an operation; `None` where it has none
+/// that would tell the reason.
+fn stock_text(operation: Operation, error: &RpcError) -> Option<&'static str> {
     use ErrorCode as E;
     use Operation as O;
-    Some(match (operation, code) {
+    Some(match (operation, error.kind()) {
         (O::AddService, E::Exist) => "Service already exists",
         (O::AddService | O::EditService, E::NoScheduler) => {
             "Scheduler or persistence engine not found"
@@ -69,11 +73,11 @@ fn stock_text(operation: Operation, code: ErrorCode) -> Option<&'static str> {
         (O::AddLaddr, E::Exist) => "Local address already exists",
         (O::DelLaddr, E::NoDest) => "No such Local address",
         (_, E::Permission) => "Permission denied (you must be root)",
-        (_, E::Invalid) => {
+        (_, E::Invalid) if error.message.ends_with(NOT_UNICAST) => {
             "Invalid operation.  Possibly wrong module version, address not unicast, ..."
         }
         (_, E::NoMemory) => "Memory allocation problem",
-        (_, E::Range) => "Numerical result out of range",
+        (O::AddServer | O::EditServer, E::Range) => "Numerical result out of range",
         _ => return None,
     })
 }
@@ -83,7 +87,11 @@ mod tests {
     use super::*;
 
     fn refused(operation: Operation, code: ErrorCode) -> (String, u8) {
-        let failure = refusal(operation, ClientError::Refused(RpcError::new(code, "own words")));
+        refused_with(operation, RpcError::new(code, "own words"))
+    }
+
+    fn refused_with(operation: Operation, error: RpcError) -> (String, u8) {
+        let failure = refusal(operation, ClientError::Refused(error));
         (String::from_utf8(failure.message).unwrap(), failure.code)
     }
 
@@ -102,6 +110,23 @@ mod tests {
             assert_eq!(refused(operation, code), (text.to_owned(), 255));
         }
         assert_eq!(refused(Operation::List, ErrorCode::NoService), ("No such service\n".into(), 1));
+    }
+
+    /// The kernel knows one reason of them, and its text would hide the others.
+    #[test]
+    fn a_reason_that_the_real_program_does_not_know_is_told() {
+        let error = |text: &str| RpcError::new(ErrorCode::Invalid, text).at("address");
+        let off_link = error("direct routing needs a real server on a link of ours");
+        assert_eq!(
+            refused_with(Operation::AddServer, off_link),
+            ("direct routing needs a real server on a link of ours (address)\n".to_owned(), 255)
+        );
+        assert_eq!(
+            refused_with(Operation::AddServer, error("224.0.0.1 is not a host's address")).0,
+            "Invalid operation.  Possibly wrong module version, address not unicast, ...\n"
+        );
+        assert_eq!(refused(Operation::EditService, ErrorCode::Range).0, "own words\n");
+        assert_eq!(refused(Operation::AddService, ErrorCode::NotSupported).0, "own words\n");
     }
 
     #[test]
