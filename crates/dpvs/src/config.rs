@@ -2,12 +2,14 @@
 //! The configuration file: TOML, read strictly. What it does not know is an error that names the
 //! line.
 
+mod values;
+
 use crate::cli::{Cli, PortArgument};
 use crate::kernel;
 use dpdk::PortSpec;
-use dpvs_core::steering::{KEY_DEFAULT, KEY_LEN, WORKERS_MAX};
-use dpvs_core::tables::{Limits, Timeouts};
-use serde::{Deserialize, Deserializer, de};
+use dpvs_core::steering::{KEY_DEFAULT, KEY_LEN};
+use dpvs_core::tables::{Limits, NoServer, Timeouts};
+use serde::Deserialize;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
@@ -42,6 +44,7 @@ pub(crate) struct Config {
     pub(crate) dataplane: DataplaneSection,
     #[serde(rename = "port")]
     pub(crate) ports: Vec<PortSection>,
+    pub(crate) forward: ForwardSection,
     pub(crate) icmp: IcmpSection,
     pub(crate) timeouts: TimeoutSection,
     pub(crate) local_ports: LocalPorts,
@@ -65,24 +68,24 @@ pub(crate) struct ControlSection {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct DataplaneSection {
-    #[serde(deserialize_with = "workers")]
+    #[serde(deserialize_with = "values::workers")]
     pub(crate) workers: usize,
     /// Processors for the workers; those of the process by default.
     pub(crate) cpus: Vec<u32>,
     /// Connections in each worker's table.
-    #[serde(deserialize_with = "connections")]
+    #[serde(deserialize_with = "values::connections")]
     pub(crate) connections: Option<usize>,
     /// Packet buffers in all.
-    #[serde(deserialize_with = "buffers")]
+    #[serde(deserialize_with = "values::buffers")]
     pub(crate) buffers: Option<u32>,
     /// Memory for buffers and rings.
     pub(crate) memory_mb: Option<u32>,
     pub(crate) hugepages: HugepagesWord,
     /// The key that spreads frames over queues.
-    #[serde(deserialize_with = "rss_key")]
+    #[serde(deserialize_with = "values::rss_key")]
     pub(crate) rss_key: [u8; KEY_LEN],
     /// The longest sleep of a worker that has nothing to do; 0 is never.
-    #[serde(deserialize_with = "idle_sleep")]
+    #[serde(deserialize_with = "values::idle_sleep")]
     pub(crate) idle_sleep_us: u32,
 }
 
@@ -116,15 +119,15 @@ pub(crate) enum HugepagesWord {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PortSection {
-    #[serde(deserialize_with = "port_name")]
+    #[serde(deserialize_with = "values::port_name")]
     pub(crate) name: String,
-    #[serde(deserialize_with = "device")]
+    #[serde(deserialize_with = "values::device")]
     pub(crate) device: PortSpec,
     /// Longest IP packet in bytes; the device's by default.
-    #[serde(default, deserialize_with = "mtu")]
+    #[serde(default, deserialize_with = "values::mtu")]
     pub(crate) mtu: Option<u16>,
     /// Whether frames for other stations are received.
-    #[serde(default = "yes")]
+    #[serde(default = "values::yes")]
     pub(crate) promiscuous: bool,
     /// Whether it has a kernel interface, `NAME.kni`.
     #[serde(default)]
@@ -135,6 +138,31 @@ pub(crate) struct PortSection {
     /// Transmit descriptors of a queue; 0 for the device's default.
     #[serde(default)]
     pub(crate) tx_desc: u16,
+}
+
+/// What forwarding does beyond what services and real servers say.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ForwardSection {
+    pub(crate) no_server: NoServerWord,
+    /// Whether direct routing and tunnels take one from the time to live, as a router does.
+    pub(crate) direct_ttl: bool,
+}
+
+/// What becomes of a packet for a service without a real server that takes connections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum NoServerWord {
+    #[default]
+    Drop,
+    /// TCP is reset, others are answered as by `Port`.
+    Reset,
+    /// The port cannot be reached.
+    Port,
+    /// The host cannot be reached.
+    Host,
+    /// It is forbidden.
+    Prohibited,
 }
 
 /// Limits of ICMP, per second and worker; 0 is none.
@@ -171,13 +199,13 @@ pub(crate) enum SourceQuench {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct TimeoutSection {
-    #[serde(deserialize_with = "timeout")]
+    #[serde(deserialize_with = "values::timeout")]
     pub(crate) tcp: u32,
-    #[serde(deserialize_with = "timeout")]
+    #[serde(deserialize_with = "values::timeout")]
     pub(crate) tcp_fin: u32,
-    #[serde(deserialize_with = "timeout")]
+    #[serde(deserialize_with = "values::timeout")]
     pub(crate) udp: u32,
-    #[serde(deserialize_with = "icmp_timeout")]
+    #[serde(deserialize_with = "values::icmp_timeout")]
     pub(crate) icmp: u32,
 }
 
@@ -365,7 +393,14 @@ impl Config {
             icmp_made_per_s: self.icmp.made_per_s,
             icmp_echo_per_s: self.icmp.echo_per_s,
             icmp_relay_source_quench: self.icmp.source_quench == SourceQuench::Relay,
-            ..Limits::default()
+            no_server: match self.forward.no_server {
+                NoServerWord::Drop => NoServer::Drop,
+                NoServerWord::Reset => NoServer::Reset,
+                NoServerWord::Port => NoServer::PortUnreachable,
+                NoServerWord::Host => NoServer::HostUnreachable,
+                NoServerWord::Prohibited => NoServer::Prohibited,
+            },
+            pass_takes_ttl: self.forward.direct_ttl,
         }
     }
 
@@ -412,79 +447,6 @@ pub(crate) fn is_port_name(name: &str) -> bool {
     (1..=PORT_NAME_LEN_MAX).contains(&name.len())
         && name.starts_with(|c: char| c.is_ascii_alphanumeric())
         && name.chars().all(is_good)
-}
-
-fn yes() -> bool {
-    true
-}
-
-fn port_name<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
-    let name = String::deserialize(from)?;
-    if is_port_name(&name) {
-        return Ok(name);
-    }
-    Err(de::Error::custom(format!(
-        "`{name}` is not a port name: 1 to {PORT_NAME_LEN_MAX} letters, digits, `.`, `_` or `-`"
-    )))
-}
-
-fn device<'de, D: Deserializer<'de>>(from: D) -> Result<PortSpec, D::Error> {
-    String::deserialize(from)?.parse().map_err(de::Error::custom)
-}
-
-fn between<'de, D, T>(from: D, what: &str, min: T, max: T) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de> + Copy + PartialOrd + std::fmt::Display,
-{
-    let value = T::deserialize(from)?;
-    if value >= min && value <= max {
-        return Ok(value);
-    }
-    Err(de::Error::custom(format!("{what} must be {min} to {max}, not {value}")))
-}
-
-fn workers<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
-    between(from, "workers", 1, WORKERS_MAX)
-}
-
-fn connections<'de, D: Deserializer<'de>>(from: D) -> Result<Option<usize>, D::Error> {
-    between(from, "connections", 1024, 1 << 28).map(Some)
-}
-
-fn buffers<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
-    between(from, "buffers", 1024, 1 << 24).map(Some)
-}
-
-fn idle_sleep<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
-    between(from, "idle_sleep_us", 0, 100_000)
-}
-
-fn mtu<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u16>, D::Error> {
-    between(from, "mtu", 576, 9600).map(Some)
-}
-
-fn timeout<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
-    between(from, "a timeout", 1, Timeouts::SECONDS_MAX)
-}
-
-fn icmp_timeout<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
-    between(from, "the timeout of ICMP", Timeouts::ICMP_SECONDS_MIN, Timeouts::SECONDS_MAX)
-}
-
-fn rss_key<'de, D: Deserializer<'de>>(from: D) -> Result<[u8; KEY_LEN], D::Error> {
-    let text = String::deserialize(from)?;
-    let digits: Vec<u32> =
-        text.chars().filter(|c| *c != ':').map_while(|c| c.to_digit(16)).collect();
-    let key: Vec<u8> = digits
-        .chunks_exact(2)
-        .filter_map(|pair| u8::try_from(pair.iter().fold(0, |byte, digit| byte << 4 | digit)).ok())
-        .collect();
-    let is_hex = text.chars().all(|c| c == ':' || c.is_ascii_hexdigit());
-    let key: Result<[u8; KEY_LEN], _> = key.try_into();
-    key.ok()
-        .filter(|_| is_hex && digits.len() == 2 * KEY_LEN)
-        .ok_or_else(|| de::Error::custom(format!("rss_key must be {KEY_LEN} bytes in hexadecimal")))
 }
 
 #[cfg(test)]

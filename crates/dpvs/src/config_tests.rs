@@ -48,6 +48,9 @@ fn everything_can_be_said() {
         kernel = true
         rx_desc = 512
         tx_desc = 512
+        [forward]
+        no_server = "reset"
+        direct_ttl = true
         [icmp]
         relayed_per_s = 1
         made_per_s = 2
@@ -72,9 +75,38 @@ fn everything_can_be_said() {
     assert_eq!((limits.identifier_min, limits.identifier_max), (0, 1000));
     assert_eq!((limits.icmp_relayed_per_s, limits.icmp_echo_per_s), (1, 3));
     assert!(!limits.icmp_relay_source_quench);
+    assert_eq!((limits.no_server, limits.pass_takes_ttl), (NoServer::Reset, true));
     assert_eq!(config.timeouts().tcp_fin_ms, 5000);
     assert_eq!(config.dataplane.rss_key[..2], [0x6d, 0x5a]);
     assert_eq!(config.ports[0].device.to_string(), "af_packet:eth0");
+}
+
+#[test]
+fn each_answer_where_no_server_is_has_a_word() {
+    for (word, no_server) in [
+        ("drop", NoServer::Drop),
+        ("reset", NoServer::Reset),
+        ("port", NoServer::PortUnreachable),
+        ("host", NoServer::HostUnreachable),
+        ("prohibited", NoServer::Prohibited),
+    ] {
+        let limits = parse(&format!("[forward]\nno_server = \"{word}\"")).unwrap().limits();
+        assert_eq!((limits.no_server, limits.pass_takes_ttl), (no_server, false));
+    }
+}
+
+/// The shipped file shows the defaults, and nothing that is not known.
+#[test]
+fn the_shipped_file_is_the_default_with_one_port() {
+    let shipped = parse(include_str!("../../../packaging/dpvs.toml")).unwrap();
+    assert_eq!(shipped.ports.len(), 1);
+    let control = ControlSection {
+        socket: Some(PathBuf::from("/run/dpvs/dpvs.sock")),
+        ..ControlSection::default()
+    };
+    assert_eq!(shipped.control, control);
+    let rest = Config { ports: Vec::new(), control: ControlSection::default(), ..shipped };
+    assert_eq!(rest, Config::default());
 }
 
 #[test]
@@ -89,6 +121,9 @@ fn errors_are_one_line_that_names_the_line() {
         ("[[port]]\ndevice = \"tap:x\"\nname = \"a b\"\n", "f:3: `a b` is not a port name"),
         ("[[port]]\nname = \"a\"\n", "f:1: missing field `device`"),
         ("[icmp]\nsource_quench = \"keep\"\n", "f:2: unknown variant `keep`"),
+        ("[forward]\nno_server = \"tell\"\n", "f:2: unknown variant `tell`"),
+        ("[forward]\ndirect_ttl = 1\n", "f:2: invalid type"),
+        ("[forward]\nttl = true\n", "f:2: unknown field `ttl`"),
         ("[timeouts]\nicmp = 30\n", "f:2: the timeout of ICMP must be 60 to 2678400, not 30"),
         ("\n[local_ports]\nfirst = 9\nlast = 8\n", "local_ports: 9 to 8 is not a range of ports"),
         ("[log]\nlevel = 3\n", "f:2: "),
@@ -126,7 +161,9 @@ fn ports_do_not_share_names_or_devices() {
 #[test]
 fn a_reload_names_what_needs_a_restart() {
     let old = load("", &["--port", "a=tap:x"]).unwrap();
-    let new = load("[icmp]\necho_per_s = 1", &["--port", "a=tap:x"]).unwrap();
+    let text = "[icmp]\necho_per_s = 1\n[forward]\nno_server = \"port\"\ndirect_ttl = true";
+    let new = load(text, &["--port", "a=tap:x"]).unwrap();
+    assert_ne!(old.limits(), new.limits());
     assert!(old.needs_restart(&new).is_empty());
     let new = load("", &["--port", "a=tap:y", "--workers", "2"]).unwrap();
     assert_eq!(old.needs_restart(&new), ["dataplane", "port"]);
