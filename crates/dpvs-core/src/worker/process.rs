@@ -212,8 +212,7 @@ impl WorkerState {
             return Verdict::Drop(DropReason::DestGone);
         }
         let translates = conn.forward.sees_replies();
-        let is_router = translates || tables.limits.pass_takes_ttl;
-        if is_router && packet.ttl <= 1 {
+        if packet.ttl <= 1 && takes_ttl(tables, conn.forward) {
             return self.answer_error(context, frame, packet, generate::Error::TimeExceeded);
         }
         if !super::fragments::can_pass_in_parts(packet, translates) {
@@ -359,6 +358,12 @@ fn is_left_alone(tables: &Tables, conn: &Conn) -> bool {
         service.settings.expire_quiescent
             && service.dest(conn.dest).is_none_or(|dest| dest.settings.weight == 0)
     })
+}
+
+/// Returns whether a method takes one from the time to live: where it does not, a packet that has
+/// none left still reaches its server.
+pub(super) fn takes_ttl(tables: &Tables, method: Forward) -> bool {
+    method.sees_replies() || tables.limits.pass_takes_ttl
 }
 
 /// Sends a packet on by a method that does not translate.

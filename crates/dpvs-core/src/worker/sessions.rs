@@ -3,7 +3,7 @@
 
 use super::WorkerState;
 use super::owners::{self, Owners};
-use super::process::{Context, local_only};
+use super::process::{Context, local_only, takes_ttl};
 use crate::conn::{Conn, ConnIndex, Direction, Entries, Found, Sctp, State, TcpState, Timer};
 use crate::counters::Counter;
 use crate::forward::{self, Binding};
@@ -50,6 +50,13 @@ fn entries(service: &Service, dest: &Dest) -> Entries {
         (true, true) => Entries::Outbound,
         (false, _) => Entries::Inbound,
     }
+}
+
+/// Refuses a packet that ends here: it makes no connection, or a traceroute would leave one for each
+/// probe.
+fn may_pass(tables: &Tables, packet: &Packet, dest: &Dest) -> Result<(), DropReason> {
+    let ends_here = packet.ttl <= 1 && takes_ttl(tables, dest.settings.forward);
+    if ends_here { Err(DropReason::TtlExceeded) } else { Ok(()) }
 }
 
 impl WorkerState {
@@ -99,10 +106,6 @@ impl WorkerState {
         packet: &Packet,
         (key, service, state): (&Key, &Service, State),
     ) -> Verdict {
-        // What ends here makes no connection: a traceroute would leave one for each probe.
-        if packet.ttl <= 1 {
-            return self.answer_error(context, frame, packet, generate::Error::TimeExceeded);
-        }
         let quic_id = match service.settings.hash_target {
             HashTarget::QuicId => quic::connection_id(frame.bytes(), packet),
             HashTarget::Source => None,
@@ -116,6 +119,9 @@ impl WorkerState {
                 self.forward_by(context, frame, packet, (&started.conn, found), Direction::Inbound)
             }
             Err(DropReason::NoDest) => self.answer_no_server(context, frame, packet),
+            Err(DropReason::TtlExceeded) => {
+                self.answer_error(context, frame, packet, generate::Error::TimeExceeded)
+            }
             Err(reason) => Verdict::Drop(reason),
         }
     }
@@ -141,7 +147,8 @@ impl WorkerState {
         }
         let (dest, template) = self.choose(context, (key, quic_id), service)?;
         let binding = Binding { tables, conns: &self.conns, me: self.me, key, service, dest };
-        let outcome = binding.bind().and_then(|outbound| {
+        let outcome = may_pass(tables, packet, dest).and_then(|()| binding.bind());
+        let outcome = outcome.and_then(|outbound| {
             let conn = Conn {
                 inbound: *key,
                 outbound,
