@@ -6,24 +6,14 @@
 #![cfg(test)]
 
 use dpvs_core::net::Protocol;
-use dpvs_core::testing::{Lab, Outcome, assert_checksums};
+use dpvs_core::testing::{Fixtures, Lab, Outcome, assert_checksums};
 
-const FRAMES: &str = include_str!("fixtures/frames.txt");
+const FRAMES: Fixtures = Fixtures(include_str!("fixtures/frames.txt"));
 
 /// Returns the frame of a case that comes in, and the one that must come out.
 fn frames(name: &str) -> (Vec<u8>, Vec<u8>) {
-    let start = FRAMES.find(&format!("\ncase {name}\n")).expect("a case of this name");
-    let text = &FRAMES[start + 1..];
-    let text = &text[..text.find("\n\n").unwrap_or(text.len())];
-    let (before, out) = text.split_once("\nout ").expect("a frame that comes out");
-    let (_, input) = before.split_once("\nin ").expect("a frame that comes in");
-    (hex(input), hex(out))
-}
-
-fn hex(text: &str) -> Vec<u8> {
-    let digits: Vec<u8> = text.bytes().filter(|b| !b.is_ascii_whitespace()).collect();
-    let digit = |b: u8| u8::try_from(char::from(b).to_digit(16).expect("a digit")).unwrap();
-    digits.chunks(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect()
+    let (input, mut out) = FRAMES.frames(name);
+    (input, out.remove(0))
 }
 
 /// What stands before the case's frame comes.
@@ -92,10 +82,8 @@ macro_rules! cases {
         #[test]
         fn every_fixture_is_a_test() {
             let tested = [ $( stringify!($name), )+ ];
-            for line in FRAMES.lines() {
-                if let Some(name) = line.strip_prefix("case ") {
-                    assert!(tested.contains(&name), "{name} is not tested");
-                }
+            for name in FRAMES.names() {
+                assert!(tested.contains(&name), "{name} is not tested");
             }
         }
     };

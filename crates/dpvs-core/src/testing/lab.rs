@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A balancer with several workers, without threads: frames in, frames out.
 
-use super::{HeapFrame, PacketBuilder};
+use super::{HeapFrame, PacketBuilder, address, service_key};
 use crate::counters::WorkerCounters;
 use crate::key::{Address, Endpoint};
 use crate::net::{Mac, Prefix, Protocol};
 use crate::scheduler::Scheduler;
 use crate::steering::{KEY_DEFAULT, KEY_LEN, Steering};
 use crate::tables::{
-    DestSettings, Draft, Forward, Limits, LocalAddress, Port, Route, Scope, ServiceKey,
-    ServiceSettings, StaticNeighbour, Tables,
+    DestSettings, Draft, Forward, Limits, LocalAddress, Port, Route, Scope, ServiceSettings,
+    StaticNeighbour, Tables,
 };
 use crate::{BURST, Command, DropReason, Event, Frame, Millis, PortId, Verdict, Worker, WorkerId};
 use std::net::IpAddr;
@@ -278,16 +278,6 @@ impl Lab {
     pub fn drops(&self, reason: DropReason) -> u64 {
         self.workers.iter().map(|worker| worker.counters().drops(reason)).sum()
     }
-}
-
-/// Reads an address.
-pub(crate) fn address(text: &str) -> Address {
-    Address::from(text.parse::<IpAddr>().unwrap())
-}
-
-/// Makes the key of a service.
-pub(crate) fn service_key(protocol: Protocol, vip: &str, port: u16) -> ServiceKey {
-    ServiceKey::new(protocol, address(vip), port)
 }
 
 /// A full NAT server of a weight.

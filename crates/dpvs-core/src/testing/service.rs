@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A service without workers, for tests of schedulers.
 
-use super::lab::{address, dest_settings, service_key, tables};
+use super::lab::{dest_settings, tables};
+use super::setup::{address, service_key};
 use crate::key::{Address, Endpoint};
 use crate::net::Protocol;
 use crate::scheduler::{Flow, Scheduler};
