@@ -251,7 +251,7 @@ impl Lane {
             match *verdict {
                 Verdict::Split(mtu) => self.to_split.push((frame, mtu)),
                 verdict => {
-                    settle(&mut self.waiting, (&self.worker, &mut self.ways), frame, verdict)
+                    settle(&mut self.waiting, (&self.worker, &mut self.ways), frame, verdict);
                 }
             }
         }
