@@ -3,7 +3,8 @@
 
 use crate::rpc::{LINE_BYTES_MAX, Response};
 use crate::types::{
-    ConnListParams, Connection, Service, ServiceListParams, ServicePage, ServiceSelector,
+    AccessListParams, AccessPage, ConnListParams, Connection, Service, ServiceClients,
+    ServiceListParams, ServicePage, ServiceSelector,
 };
 use crate::{Method, RpcError, method};
 use serde_json::{Value, json};
@@ -141,6 +142,35 @@ impl Client {
                 cursor => params.cursor = cursor,
             }
             page = self.call::<method::ServiceList>(&params)?;
+        }
+    }
+
+    /// Lists the clients on the black lists or the white lists over all pages; a list split between
+    /// pages is put together again.
+    ///
+    /// The page's own `services` are all of them, `next` is `None`.
+    ///
+    /// # Errors
+    /// As [`Client::call`].
+    pub fn list_clients<M>(&mut self, selector: &ServiceSelector) -> Result<AccessPage, ClientError>
+    where
+        M: Method<Params = AccessListParams, Reply = AccessPage>,
+    {
+        let mut params =
+            AccessListParams { service: selector.service.clone(), ..AccessListParams::default() };
+        let mut all: Vec<ServiceClients> = Vec::new();
+        loop {
+            let page = self.call::<M>(&params)?;
+            for list in page.services {
+                match all.last_mut() {
+                    Some(last) if last.service == list.service => last.clients.extend(list.clients),
+                    _ => all.push(list),
+                }
+            }
+            match page.next {
+                None => return Ok(AccessPage { services: all, ..page }),
+                cursor => params.cursor = cursor,
+            }
         }
     }
 

@@ -127,6 +127,18 @@ methods! {
     "laddr.del" Write LaddrDel(t::LaddrSpec) -> t::Written;
     /// Lists the local addresses of a service, or of all.
     "laddr.list" Read LaddrList(t::ServiceSelector) -> t::LaddrList;
+    /// Puts a client on the black list of a service: it may not connect.
+    "blacklist.add" Write BlacklistAdd(t::AccessSpec) -> t::Written;
+    /// Takes a client off the black list of a service.
+    "blacklist.del" Write BlacklistDel(t::AccessSpec) -> t::Written;
+    /// Lists the clients on black lists, by pages.
+    "blacklist.list" Read BlacklistList(t::AccessListParams) -> t::AccessPage;
+    /// Puts a client on the white list of a service: if it has any, no others may connect.
+    "whitelist.add" Write WhitelistAdd(t::AccessSpec) -> t::Written;
+    /// Takes a client off the white list of a service.
+    "whitelist.del" Write WhitelistDel(t::AccessSpec) -> t::Written;
+    /// Lists the clients on white lists, by pages.
+    "whitelist.list" Read WhitelistList(t::AccessListParams) -> t::AccessPage;
     /// Lists connections by pages, with a filter.
     "conn.list" Read ConnList(t::ConnListParams) -> t::ConnPage;
     /// Removes all connections.

@@ -4,6 +4,7 @@
 //! A write changes a `Stage`; whether it stands alone or in a transaction, the stage is committed
 //! once, so a write is there whole or not at all.
 
+mod access;
 mod addrs;
 mod attributes;
 mod conns;
@@ -21,7 +22,7 @@ mod transaction;
 use crate::control::{Control, Stage};
 use dpvs_api::types::{Empty, Written};
 use dpvs_api::{Call, ErrorCode, RpcError};
-use dpvs_core::tables::Tables;
+use dpvs_core::tables::{AccessList, Tables};
 use serde::Serialize;
 use serde_json::Value;
 use std::sync::Arc;
@@ -29,7 +30,7 @@ use std::sync::Arc;
 /// What is kept for a client between its requests.
 #[derive(Debug, Default)]
 pub(crate) struct Session {
-    /// The snapshot that a listing of services goes over, until its last page.
+    /// The snapshot that a listing by pages goes over, until its last page.
     listing: Option<Arc<Tables>>,
 }
 
@@ -47,6 +48,12 @@ pub(crate) fn call(
         Call::ServiceList(params) => reply(services::list(control, &mut session.listing, &params)),
         Call::ServiceZero(params) => reply(services::zero(control, &params)),
         Call::LaddrList(params) => reply(laddrs::list(control, &params)),
+        Call::BlacklistList(params) => {
+            reply(access::list(control, &mut session.listing, AccessList::Black, &params))
+        }
+        Call::WhitelistList(params) => {
+            reply(access::list(control, &mut session.listing, AccessList::White, &params))
+        }
         Call::ConnList(params) => reply(conns::list(control, &params)),
         Call::ConnFlush(Empty {}) => reply(conns::flush(control)),
         Call::TimeoutGet(Empty {}) => reply(Ok(conns::timeouts(control.tables()))),
@@ -86,6 +93,10 @@ fn write(stage: &mut Stage<'_>, call: Call) -> Result<(), RpcError> {
         Call::DestDel(dest) => dests::del(stage, &dest),
         Call::LaddrAdd(spec) => laddrs::add(stage, &spec),
         Call::LaddrDel(spec) => laddrs::del(stage, &spec),
+        Call::BlacklistAdd(spec) => access::add(stage, AccessList::Black, &spec),
+        Call::BlacklistDel(spec) => access::del(stage, AccessList::Black, &spec),
+        Call::WhitelistAdd(spec) => access::add(stage, AccessList::White, &spec),
+        Call::WhitelistDel(spec) => access::del(stage, AccessList::White, &spec),
         Call::TimeoutSet(spec) => conns::set_timeouts(stage, &spec),
         Call::AddrAdd(spec) => addrs::add(stage, &spec),
         Call::AddrReplace(spec) => addrs::replace(stage, &spec),

@@ -4,12 +4,14 @@
 //! In the parameters of `add` and `replace` a missing field means its default, in those of `set`
 //! it means "as it is". Unknown fields are errors everywhere.
 
+mod access;
 mod conn;
 mod dest;
 mod network;
 mod service;
 mod system;
 
+pub use access::*;
 pub use conn::*;
 pub use dest::*;
 pub use network::*;

@@ -190,17 +190,25 @@ fn resume(
     let Some([generation, services, begun @ (0 | 1), dests]) = numbers.as_deref() else {
         return Err(error(ErrorCode::Invalid, "not the cursor of a page", "cursor"));
     };
-    let is_it = |tables: &Arc<Tables>| tables.generation() == *generation;
-    let tables = listing
-        .filter(is_it)
-        .or_else(|| Some(Arc::clone(control.tables())).filter(is_it))
-        .ok_or_else(|| {
-            let text = "the listing's snapshot is gone: begin again without a cursor";
-            error(ErrorCode::Conflict, text, "cursor")
-        })?;
+    let tables = snapshot(control, listing, *generation)?;
     let at = |number: &u64| usize::try_from(*number).unwrap_or(usize::MAX);
     let position = Position { services: at(services), is_begun: *begun == 1, dests: at(dests) };
     Ok((tables, position))
+}
+
+/// Finds the snapshot that a listing goes over: the one that was kept, or the current one.
+pub(super) fn snapshot(
+    control: &Control,
+    listing: Option<Arc<Tables>>,
+    generation: u64,
+) -> Result<Arc<Tables>, RpcError> {
+    let is_it = |tables: &Arc<Tables>| tables.generation() == generation;
+    listing.filter(is_it).or_else(|| Some(Arc::clone(control.tables())).filter(is_it)).ok_or_else(
+        || {
+            let text = "the listing's snapshot is gone: begin again without a cursor";
+            error(ErrorCode::Conflict, text, "cursor")
+        },
+    )
 }
 
 struct Page {

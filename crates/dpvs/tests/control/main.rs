@@ -2,6 +2,8 @@
 //! The control socket from outside: real sockets, real workers on threads, no DPDK.
 
 #[cfg(test)]
+mod access;
+#[cfg(test)]
 mod attributes;
 #[cfg(test)]
 mod conns;
