@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What is checked once all options are known, and the action that comes of them.
 
-use crate::invocation::{Action, ConnListing, Invocation, ServiceListing, View};
+use crate::invocation::{AccessList, Action, ConnListing, Invocation, ServiceListing, View};
 use crate::legality::{check, check_tunnel, command_name};
+use crate::listopts::ListEntry;
 use crate::options::{Column as C, Id, OPTIONS};
 use crate::parse::{Mask, State};
 use crate::schedflags::parse_flags;
 use crate::{Failure, options::Given};
 use dpvs_api::types::{
-    DestRef, DestSpec, Family, Forward, LaddrSpec, Protocol, ServiceKey, ServiceSelector,
-    ServiceSpec, Tunnel, TunnelChecksum, TunnelType,
+    AccessSpec, DestRef, DestSpec, Family, Forward, LaddrSpec, Protocol, ServiceKey,
+    ServiceSelector, ServiceSpec, Tunnel, TunnelChecksum, TunnelType,
 };
 use std::net::IpAddr;
 
 const SCHEDULER_DEFAULT: &str = "wlc";
 const TUNNEL_COLUMNS: &[C] = &[C::TunType, C::TunPort, C::TunNocsum, C::TunCsum, C::TunRemcsum];
-const NO_LISTS: &str = "Black and white lists are not supported";
+const NO_SETS: &str =
+    "Sets of clients are not supported: dpvs knows no ipsets, so give each client's address";
 const NO_SYNC: &str = "Connection synchronization is not supported";
 
 /// Checks the whole and says what to do.
@@ -50,7 +52,9 @@ pub(crate) fn finish(mut state: State<'_>) -> Result<Invocation, Failure> {
         Id::Save => Action::Save { numeric: state.given.has(C::Numeric) },
         Id::Restore => Action::Restore { atomic: state.given.has(C::Atomic) },
         Id::StartDaemon | Id::StopDaemon => Action::Refuse(NO_SYNC),
-        _ => Action::Refuse(NO_LISTS),
+        Id::AddBlklst | Id::DelBlklst | Id::GetBlklst => list_change(&state, AccessList::Black)?,
+        // What is left are the commands for white lists.
+        _ => list_change(&state, AccessList::White)?,
     };
     Ok(Invocation { action, socket: state.socket, format: state.format, warnings })
 }
@@ -209,6 +213,18 @@ fn tunnel(state: &State<'_>, forward: Forward) -> Result<Option<Tunnel>, Failure
 fn laddr_spec(state: &State<'_>) -> Result<LaddrSpec, Failure> {
     let address = state.laddr.ok_or_else(|| Failure::usage("illegal local address"))?;
     Ok(LaddrSpec { service: service_key(state)?, address, device: state.ifname.clone() })
+}
+
+fn list_change(state: &State<'_>, list: AccessList) -> Result<Action, Failure> {
+    let is_addition = match state.command {
+        Id::GetBlklst | Id::GetWhtlst => return Ok(Action::ListClients(list, selector(state)?)),
+        command => matches!(command, Id::AddBlklst | Id::AddWhtlst),
+    };
+    let Some(ListEntry::Client(address)) = state.list_entry else {
+        return Ok(Action::Refuse(NO_SETS));
+    };
+    let spec = AccessSpec { service: service_key(state)?, address };
+    Ok(if is_addition { Action::AddClient(list, spec) } else { Action::DelClient(list, spec) })
 }
 
 fn list_action(state: &State<'_>, warnings: &mut Vec<String>) -> Result<Action, Failure> {

@@ -2,8 +2,8 @@
 //! What a command line asks for, once it has been understood.
 
 use dpvs_api::types::{
-    DestRef, DestSpec, Endpoint, LaddrSpec, Protocol, ServiceKey, ServiceSelector, ServiceSpec,
-    TimeoutSpec,
+    AccessSpec, DestRef, DestSpec, Endpoint, LaddrSpec, Protocol, ServiceKey, ServiceSelector,
+    ServiceSpec, TimeoutSpec,
 };
 use std::path::PathBuf;
 
@@ -89,6 +89,25 @@ pub struct ConnListing {
     pub cpu: Option<u8>,
 }
 
+/// One of the two lists that say who may connect to a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessList {
+    /// Those who may not.
+    Black,
+    /// Those who may, if there are any.
+    White,
+}
+
+impl AccessList {
+    /// Returns the list's name in messages.
+    pub fn word(self) -> &'static str {
+        match self {
+            AccessList::Black => "blacklist",
+            AccessList::White => "whitelist",
+        }
+    }
+}
+
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -118,6 +137,10 @@ pub enum Action {
     AddLaddr(LaddrSpec),
     /// Remove a local address.
     DelLaddr(LaddrSpec),
+    /// Put a client on a list.
+    AddClient(AccessList, AccessSpec),
+    /// Take a client off a list.
+    DelClient(AccessList, AccessSpec),
     /// List services.
     ListServices(ServiceListing),
     /// List connections.
@@ -128,6 +151,8 @@ pub enum Action {
     ListDaemons,
     /// List local addresses.
     ListLaddrs(ServiceSelector),
+    /// List the clients on black lists or on white lists.
+    ListClients(AccessList, ServiceSelector),
     /// Print commands that make the services again.
     Save {
         /// Numbers instead of names.

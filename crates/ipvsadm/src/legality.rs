@@ -94,10 +94,10 @@ const MATRIX: &[Row] = &[
     row(Id::GetLaddr, "get-laddr", &[], &[C::ServiceAddress, C::Cpu, C::Format]),
     row(Id::AddBlklst, "add-blklst", BLKLST, &[]),
     row(Id::DelBlklst, "del-blklst", BLKLST, &[]),
-    row(Id::GetBlklst, "get-blklst", &[], SERVICE),
+    row(Id::GetBlklst, "get-blklst", &[], &[C::ServiceAddress, C::Format]),
     row(Id::AddWhtlst, "add-whtlst", WHTLST, &[]),
     row(Id::DelWhtlst, "del-whtlst", WHTLST, &[]),
-    row(Id::GetWhtlst, "get-whtlst", &[], SERVICE),
+    row(Id::GetWhtlst, "get-whtlst", &[], &[C::ServiceAddress, C::Format]),
 ];
 
 /// Returns a command's name in messages.

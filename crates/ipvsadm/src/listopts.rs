@@ -3,7 +3,7 @@
 
 use crate::Failure;
 use crate::address::parse_addr;
-use crate::invocation::SockPair;
+use crate::invocation::{AccessList, SockPair};
 use crate::names::Names;
 use dpvs_api::types::{Endpoint, Protocol};
 use std::net::IpAddr;
@@ -155,13 +155,29 @@ pub(crate) fn check_mcast_group(text: &[u8]) -> Result<(), Failure> {
     Err(Failure::usage_quoting(&format!("invalid {family} mcast-group `"), text, "'"))
 }
 
-/// Checks an entry of a black or white list: an address or `ipset:NAME`.
-pub(crate) fn check_list_entry(text: &[u8], list: &str, names: &dyn Names) -> Result<(), Failure> {
-    let is_set = text.strip_prefix(b"ipset:").is_some_and(|name| !name.is_empty());
-    if is_set || parse_addr(text, None, names).is_some() {
-        return Ok(());
+/// An entry of a black or white list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ListEntry {
+    /// A client.
+    Client(IpAddr),
+    /// A set of clients, `ipset:NAME`.
+    Set,
+}
+
+/// Reads an entry of a black or white list: an address or `ipset:NAME`.
+pub(crate) fn parse_list_entry(
+    text: &[u8],
+    list: AccessList,
+    names: &dyn Names,
+) -> Result<ListEntry, Failure> {
+    if text.strip_prefix(b"ipset:").is_some_and(|name| !name.is_empty()) {
+        return Ok(ListEntry::Set);
     }
-    Err(Failure::usage(&format!("illegal {list} entry format, require [ IP | ipset:NAME ]")))
+    let bad = || {
+        let list = list.word();
+        Failure::usage(&format!("illegal {list} entry format, require [ IP | ipset:NAME ]"))
+    };
+    parse_addr(text, None, names).map(|addr| ListEntry::Client(addr.ip)).ok_or_else(bad)
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Command lines beyond those that stock knows: what DPVS and we added.
 
-use crate::invocation::{Action, Format, Invocation, View};
-use dpvs_api::types::{DestSpec, Forward, Protocol, ServiceKey, ServiceSpec};
+use crate::invocation::{AccessList, Action, Format, Invocation, View};
+use dpvs_api::types::{
+    AccessSpec, DestSpec, Forward, Protocol, ServiceKey, ServiceSelector, ServiceSpec,
+};
 
 fn parse(line: &str) -> Result<Invocation, String> {
     let argv: Vec<Vec<u8>> = line.split(' ').map(|word| word.as_bytes().to_vec()).collect();
@@ -152,6 +154,75 @@ fn local_addresses_lists_and_formats_parse() {
     assert_eq!(parse("ipvsadm -G --json").unwrap().format, Some(Format::Json));
     assert_eq!(error("ipvsadm -L --json --format dpvs"), "multiple 'format' options specified\n");
     assert_eq!(error("ipvsadm -S --json"), "Illegal 'format' option with the 'save' command\n");
+}
+
+#[test]
+fn the_commands_for_lists_name_their_list_the_service_and_the_client() {
+    let service = |port| ServiceKey::Address {
+        protocol: Protocol::Tcp,
+        address: "10.0.0.1".parse().unwrap(),
+        port,
+    };
+    let spec = || AccessSpec { service: service(80), address: "198.51.100.9".parse().unwrap() };
+    let (black, white) = (AccessList::Black, AccessList::White);
+    for (line, action) in [
+        ("-U -t 10.0.0.1:80 -k 198.51.100.9", Action::AddClient(black, spec())),
+        ("--add-blklst -t 10.0.0.1:80 --blklst 198.51.100.9", Action::AddClient(black, spec())),
+        ("-V -t 10.0.0.1:80 -k 198.51.100.9:99", Action::DelClient(black, spec())),
+        ("-O -t 10.0.0.1:80 -2 198.51.100.9", Action::AddClient(white, spec())),
+        ("-Y -t 10.0.0.1:80 -2 198.51.100.9", Action::DelClient(white, spec())),
+        ("-B", Action::ListClients(black, ServiceSelector::default())),
+        (
+            "-W -t 10.0.0.1:81",
+            Action::ListClients(white, ServiceSelector { service: Some(service(81)) }),
+        ),
+    ] {
+        assert_eq!(parse(&format!("ipvsadm {line}")).unwrap().action, action, "{line}");
+    }
+    assert_eq!(parse("ipvsadm -B --json").unwrap().format, Some(Format::Json));
+    assert_eq!(
+        error("ipvsadm -U -t 10.0.0.1:80 -2 198.51.100.9"),
+        "You need to supply the 'blklst-address' option for the 'add-blklst' command\n"
+    );
+    let Action::Refuse(text) = parse("ipvsadm -V -t 10.0.0.1:80 -k ipset:s").unwrap().action else {
+        panic!()
+    };
+    assert!(text.contains("ipsets"), "{text}");
+}
+
+#[test]
+fn each_method_of_forwarding_has_its_letter() {
+    for (options, forward) in [
+        ("", Forward::Direct),
+        (" -g", Forward::Direct),
+        (" -m", Forward::Nat),
+        (" -i", Forward::Tunnel),
+        (" -b", Forward::FullNat),
+        (" --fullnat", Forward::FullNat),
+        (" -J", Forward::Snat),
+    ] {
+        let spec = server(&format!("ipvsadm -a -t 10.0.0.1:80 -r 10.1.1.1:8080{options}"));
+        assert_eq!(spec.forward, Some(forward), "{options}");
+        let port = if matches!(forward, Forward::Direct | Forward::Tunnel) { 80 } else { 8080 };
+        assert_eq!(spec.port, port, "{options}");
+        assert_eq!(spec.tunnel.is_some(), forward == Forward::Tunnel);
+    }
+    let pool = "ipvsadm -a -H src-range=10.0.0.1-10.0.0.9,oif=dpdk1 -r 192.0.2.1:0 -J -w 5";
+    let spec = server(pool);
+    assert_eq!((spec.forward, spec.port, spec.weight), (Some(Forward::Snat), 0, Some(5)));
+    assert!(matches!(spec.service, ServiceKey::Match { .. }));
+}
+
+/// Stock takes a mask without persistence; the daemon would ask what it is for.
+#[test]
+fn a_mask_goes_with_persistence_alone() {
+    let spec = service("ipvsadm -A -t 10.0.0.1:80 -M 255.255.255.0");
+    assert_eq!((spec.persistent, spec.netmask, spec.prefix_len), (Some(0), None, None));
+    let spec = service("ipvsadm -E -t 10.0.0.1:80 -p -M 255.0.255.0");
+    let netmask = Some("255.0.255.0".parse().unwrap());
+    assert_eq!((spec.persistent, spec.netmask, spec.prefix_len), (Some(360), netmask, None));
+    let spec = service("ipvsadm -E -t [2001:db8::1]:80 -p 60");
+    assert_eq!((spec.persistent, spec.netmask, spec.prefix_len), (Some(60), None, Some(128)));
 }
 
 #[test]

@@ -3,10 +3,10 @@
 
 use super::{Operation, Session, refusal};
 use crate::Failure;
-use crate::invocation::{ConnListing, Format, ServiceListing};
+use crate::invocation::{AccessList, ConnListing, Format, ServiceListing};
 use crate::render::{self, Namer, connections as rows};
 use dpvs_api::types::{
-    ConnListParams, ConnPage, Empty, LaddrList, ServicePage, ServiceSelector, Timeouts,
+    AccessPage, ConnListParams, ConnPage, Empty, LaddrList, ServicePage, ServiceSelector, Timeouts,
 };
 use dpvs_api::{ClientError, method};
 
@@ -36,7 +36,7 @@ pub(super) fn services(
     if format == Format::Json {
         return session.write_json(&page);
     }
-    let text = render::services::render(&page, listing, session.names);
+    let text = render::services::render(&page, listing, format, session.names);
     session.out.write(&text);
     Ok(())
 }
@@ -51,6 +51,34 @@ pub(super) fn laddrs(
         return session.write_json(&list);
     }
     session.out.write(&render::laddrs::render(&list));
+    Ok(())
+}
+
+/// Fetches the clients on black lists or on white lists, over all pages.
+pub(super) fn fetch_clients(
+    session: &mut Session<'_>,
+    list: AccessList,
+    selector: &ServiceSelector,
+) -> Result<AccessPage, Failure> {
+    let client = session.client()?;
+    let page = match list {
+        AccessList::Black => client.list_clients::<method::BlacklistList>(selector),
+        AccessList::White => client.list_clients::<method::WhitelistList>(selector),
+    };
+    page.map_err(refused)
+}
+
+pub(super) fn clients(
+    session: &mut Session<'_>,
+    list: AccessList,
+    selector: &ServiceSelector,
+    format: Format,
+) -> Result<(), Failure> {
+    let page = fetch_clients(session, list, selector)?;
+    if format == Format::Json {
+        return session.write_json(&page);
+    }
+    session.out.write(&render::clients::render(&page, list));
     Ok(())
 }
 

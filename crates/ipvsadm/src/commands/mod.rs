@@ -60,12 +60,14 @@ impl<'a> Session<'a> {
         match invocation.action {
             Action::Help => self.out.write(&help_text()),
             Action::Version => self.out.write(&version_text()),
-            Action::Refuse(text) => return Err(Failure::refused(text)),
             Action::ListServices(listing) => return list::services(self, &listing, format),
             Action::ListConnections(listing) => return list::connections(self, listing, format),
             Action::ListTimeouts => return list::timeouts(self, format),
             Action::ListDaemons => return list::daemons(self, format),
             Action::ListLaddrs(selector) => return list::laddrs(self, &selector, format),
+            Action::ListClients(list, selector) => {
+                return list::clients(self, list, &selector, format);
+            }
             Action::Save { numeric } => return save::save(self, numeric),
             Action::Restore { atomic: false } => return restore::restore(self),
             Action::Restore { atomic: true } => return restore::restore_atomic(self),

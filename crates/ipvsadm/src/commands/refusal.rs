@@ -23,6 +23,10 @@ pub enum Operation {
     DeleteServer,
     AddLaddr,
     DelLaddr,
+    AddBlacklist,
+    DelBlacklist,
+    AddWhitelist,
+    DelWhitelist,
     SetTimeouts,
     List,
 }
@@ -72,6 +76,10 @@ fn stock_text(operation: Operation, error: &RpcError) -> Option<&'static str> {
         (O::EditServer | O::DeleteServer, E::NoDest) => "No such destination",
         (O::AddLaddr, E::Exist) => "Local address already exists",
         (O::DelLaddr, E::NoDest) => "No such Local address",
+        (O::AddBlacklist, E::Exist) => "blacklist address already exists",
+        (O::AddWhitelist, E::Exist) => "whitelist address already exists",
+        (O::DelBlacklist, E::NoDest) => "No such deny address",
+        (O::DelWhitelist, E::NoDest) => "No such allow address",
         (_, E::Permission) => "Permission denied (you must be root)",
         (_, E::Invalid) if error.message.ends_with(NOT_UNICAST) => {
             "Invalid operation.  Possibly wrong module version, address not unicast, ..."
@@ -105,6 +113,9 @@ mod tests {
             (Operation::DeleteServer, ErrorCode::NoDest, "No such destination\n"),
             (Operation::AddServer, ErrorCode::Range, "Numerical result out of range\n"),
             (Operation::AddServer, ErrorCode::NotSupported, "own words\n"),
+            (Operation::AddBlacklist, ErrorCode::Exist, "blacklist address already exists\n"),
+            (Operation::AddWhitelist, ErrorCode::NoService, "No such service\n"),
+            (Operation::DelBlacklist, ErrorCode::NoDest, "No such deny address\n"),
             (Operation::AddLaddr, ErrorCode::NoDevice, "own words\n"),
         ] {
             assert_eq!(refused(operation, code), (text.to_owned(), 255));

@@ -4,7 +4,9 @@
 use super::{Operation, Session, list, refusal};
 use crate::Failure;
 use crate::failure::CODE_REFUSED;
-use crate::render::{Namer, save};
+use crate::invocation::AccessList;
+use crate::render::Namer;
+use crate::render::save::{self, Saved};
 use dpvs_api::method;
 use dpvs_api::types::{Empty, ServiceSelector};
 
@@ -14,13 +16,17 @@ pub(super) fn save(session: &mut Session<'_>, numeric: bool) -> Result<(), Failu
         crate::failure::CODE_LIST => Failure { code: CODE_REFUSED, ..failure },
         _ => failure,
     };
-    let page = list::fetch(session, &ServiceSelector::default()).map_err(refused)?;
+    let all = ServiceSelector::default();
+    let page = list::fetch(session, &all).map_err(refused)?;
+    let black = list::fetch_clients(session, AccessList::Black, &all).map_err(refused)?;
+    let white = list::fetch_clients(session, AccessList::White, &all).map_err(refused)?;
     let timeouts = session
         .client()?
         .call::<method::TimeoutGet>(&Empty {})
         .map_err(|error| refused(refusal(Operation::List, error)))?;
+    let saved = Saved { page: &page, timeouts: &timeouts, black: &black, white: &white };
     let namer = Namer { names: session.names, numeric };
-    let text = save::render(&page, &timeouts, &namer);
+    let text = save::render(&saved, &namer);
     session.out.write(&text);
     Ok(())
 }

@@ -3,7 +3,7 @@
 
 use super::Operation;
 use crate::Failure;
-use crate::invocation::Action;
+use crate::invocation::{AccessList, Action};
 use dpvs_api::types::{Empty, ServiceRef};
 use dpvs_api::{Access, Method, method as m};
 use serde_json::Value;
@@ -38,7 +38,21 @@ pub fn write_of(action: &Action) -> Option<Result<Write, Failure>> {
         Action::DeleteServer(server) => write::<m::DestDel>(O::DeleteServer, server),
         Action::AddLaddr(spec) => write::<m::LaddrAdd>(O::AddLaddr, spec),
         Action::DelLaddr(spec) => write::<m::LaddrDel>(O::DelLaddr, spec),
+        Action::AddClient(AccessList::Black, spec) => {
+            write::<m::BlacklistAdd>(O::AddBlacklist, spec)
+        }
+        Action::DelClient(AccessList::Black, spec) => {
+            write::<m::BlacklistDel>(O::DelBlacklist, spec)
+        }
+        Action::AddClient(AccessList::White, spec) => {
+            write::<m::WhitelistAdd>(O::AddWhitelist, spec)
+        }
+        Action::DelClient(AccessList::White, spec) => {
+            write::<m::WhitelistDel>(O::DelWhitelist, spec)
+        }
         Action::SetTimeouts(spec) => write::<m::TimeoutSet>(O::SetTimeouts, spec),
+        // What would be a change, if it were not known here already that there is none.
+        Action::Refuse(text) => Err(Failure::refused(text)),
         _ => return None,
     })
 }

@@ -128,6 +128,39 @@ mod tests {
     }
 
     #[test]
+    fn templates_have_no_state_and_no_client_port() {
+        let ends = ["192.168.0.0:0", "10.0.0.1:80", "", "10.1.1.1:8080"];
+        let template = Connection {
+            template: true,
+            forward: Forward::Nat,
+            ..conn(Protocol::Tcp, 355, "NONE", ends)
+        };
+        assert_eq!(
+            stock_row(&template, &NUMERIC),
+            "TCP 05:55  NONE        192.168.0.0:0      10.0.0.1:80        10.1.1.1:8080\n"
+        );
+        assert_eq!(
+            dpvs_row(&template, &NUMERIC),
+            "[3]tcp 355s   NONE        192.168.0.0:0      10.0.0.1:80        0.0.0.0:0          10.1.1.1:8080\n"
+        );
+        let sctp =
+            conn(Protocol::Sctp, 59, "ESTABLISHED", ["192.168.0.1:1", "10.0.0.1:9", "", ends[3]]);
+        assert_eq!(
+            stock_row(&sctp, &NUMERIC),
+            "SCTP 00:59  ESTABLISHED 192.168.0.1:1      10.0.0.1:9         10.1.1.1:8080\n"
+        );
+        // Stock lists them with the connections, DPVS either these or those.
+        let all = ConnListing::default();
+        let templates = ConnListing { persistent: true, ..all };
+        let wanted = |conn| {
+            [(&all, false), (&templates, false), (&all, true), (&templates, true)]
+                .map(|(listing, dpvs)| is_wanted(conn, listing, dpvs))
+        };
+        assert_eq!(wanted(&template), [true, true, false, true]);
+        assert_eq!(wanted(&sctp), [true, true, true, false]);
+    }
+
+    #[test]
     fn a_socket_pair_chooses_one_connection() {
         let ends = ["172.16.5.6:45678", "192.168.100.10:80", "", "10.0.0.1:8080"];
         let conn = conn(Protocol::Tcp, 87, "ESTABLISHED", ends);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Replies of the API to text. Pure functions: what they print is decided by their arguments.
 
+pub mod clients;
 pub mod connections;
 pub mod laddrs;
 pub mod save;
@@ -94,7 +95,10 @@ pub fn sort(services: &mut [Service]) {
             (0, is_v6, protocol, None, 0, services::match_text(pattern))
         }
     });
-    for service in services {
-        service.dests.sort_by_key(|dest| (dest.address, dest.port));
-    }
+    services.iter_mut().for_each(sort_servers);
+}
+
+/// Sorts the servers of a service by address and port.
+fn sort_servers(service: &mut Service) {
+    service.dests.sort_by_key(|dest| (dest.address, dest.port));
 }

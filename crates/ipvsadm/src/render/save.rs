@@ -1,21 +1,42 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The commands that make the services again.
 
-use super::{Namer, numeric_endpoint, port_protocol, services::mask, sort};
+use super::{Namer, numeric_endpoint, port_protocol, services::mask, sort, sort_servers};
 use crate::listopts::DestCheck;
 use crate::names::protocol_name;
 use crate::schedflags::saved_flags;
 use dpvs_api::types::{
-    Dest, Family, Forward, Match, Protocol, Service, ServiceKey, ServicePage, Timeouts, Tunnel,
-    TunnelChecksum, TunnelType,
+    AccessPage, Dest, Family, Forward, Match, Protocol, Service, ServiceKey, ServicePage, Timeouts,
+    Tunnel, TunnelChecksum, TunnelType,
 };
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
-/// Prints one command a line: timeouts, then each service with local addresses and servers.
-pub fn render(page: &ServicePage, timeouts: &Timeouts, namer: &Namer<'_>) -> String {
-    let mut services = page.services.clone();
+/// What is saved.
+#[derive(Clone, Copy, Debug)]
+pub struct Saved<'a> {
+    /// The services.
+    pub page: &'a ServicePage,
+    /// The timeouts of idle connections.
+    pub timeouts: &'a Timeouts,
+    /// The clients on black lists.
+    pub black: &'a AccessPage,
+    /// The clients on white lists.
+    pub white: &'a AccessPage,
+}
+
+/// Prints one command a line: timeouts, then each service with local addresses, lists and servers.
+pub fn render(saved: &Saved<'_>, namer: &Namer<'_>) -> String {
+    let Saved { page, timeouts, .. } = saved;
+    let is_match = |service: &Service| matches!(service.service, ServiceKey::Match { .. });
+    // The first match that fits a packet wins, so their order is part of what they mean.
+    let (mut matches, mut services): (Vec<Service>, Vec<Service>) =
+        page.services.iter().cloned().partition(is_match);
     sort(&mut services);
+    matches.iter_mut().for_each(sort_servers);
+    services.append(&mut matches);
+    let [black, white] = [saved.black, saved.white].map(by_service);
     let mut text = format!("--set {} {} {}\n", timeouts.tcp, timeouts.tcp_fin, timeouts.udp);
     // Writing to a string cannot fail.
     for service in &services {
@@ -24,6 +45,13 @@ pub fn render(page: &ServicePage, timeouts: &Timeouts, namer: &Namer<'_>) -> Str
         for laddr in &service.laddrs {
             let _ = writeln!(text, "-P {name} -z {} -F {}", laddr.address, laddr.device);
         }
+        // Before the servers: nobody connects whom the lists keep out.
+        for (lists, options) in [(&black, ["-U", "-k"]), (&white, ["-O", "-2"])] {
+            let [command, option] = options;
+            for client in lists.get(&service.service).copied().unwrap_or_default() {
+                let _ = writeln!(text, "{command} {name} {option} {client}");
+            }
+        }
         let protocol = port_protocol(&service.service);
         // Servers are listed newest first and sorted: the order of their making is lost.
         for dest in &service.dests {
@@ -31,6 +59,10 @@ pub fn render(page: &ServicePage, timeouts: &Timeouts, namer: &Namer<'_>) -> Str
         }
     }
     text
+}
+
+fn by_service(page: &AccessPage) -> HashMap<&ServiceKey, &[IpAddr]> {
+    page.services.iter().map(|list| (&list.service, list.clients.as_slice())).collect()
 }
 
 /// Returns `address:port`. A name that a listing would cut is written as a number.

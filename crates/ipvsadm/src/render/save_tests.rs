@@ -2,11 +2,13 @@
 //! Saved commands, and that they mean what was saved.
 
 use super::*;
-use crate::invocation::Action;
+use crate::invocation::{AccessList, Action};
 use crate::names::NoNames;
-use crate::render::tests_support::{FileNames, dest, fwmark, key, page, recorded_cases, service};
+use crate::render::tests_support::{
+    FileNames, clients, dest, fwmark, key, page, recorded_cases, service,
+};
 use crate::restore;
-use dpvs_api::types::{DestSpec, Laddr, ServiceSpec};
+use dpvs_api::types::{DestSpec, Laddr, ServiceClients, ServiceSpec};
 
 const NUMERIC: Namer<'static> = Namer { names: &NoNames, numeric: true };
 const TIMEOUTS: Timeouts = Timeouts { tcp: 900, tcp_fin: 120, udp: 300, icmp: 60 };
@@ -36,10 +38,24 @@ fn everything() -> Vec<Service> {
     ping.dests = vec![dest("10.0.0.4", 0, Forward::Nat)];
     let mut any = service(key(Protocol::Tcp, "10.0.0.100", 0), "wlc");
     any.persistent = 360;
+    let tunnel = |address: &str, kind, port, checksum| Dest {
+        tunnel: Some(Tunnel { kind, port, checksum }),
+        ..dest(address, 0, Forward::Tunnel)
+    };
+    any.dests = vec![
+        tunnel("10.0.0.5", TunnelType::Gue, 6080, TunnelChecksum::Remote),
+        tunnel("10.0.0.6", TunnelType::Gre, 0, TunnelChecksum::Checksum),
+        tunnel("2001:db8::7", TunnelType::Ipip, 0, TunnelChecksum::None),
+        dest("10.0.0.8", 0, Forward::Direct),
+    ];
     let range = Some("192.168.0.0-192.168.0.254:0-0".to_owned());
     let pattern = Match { src_range: range, oif: Some("dpdk1".to_owned()), ..Match::default() };
     let mut snat = service(ServiceKey::Match { pattern }, "rr");
     snat.dests = vec![dest("1.2.3.4", 0, Forward::Snat)];
+    // The first of both is asked first, wherever sorting would put it.
+    let src_range = Some("10.0.0.0-10.0.0.255:0-0".to_owned());
+    let pattern = Match { src_range, ..Match::default() };
+    let second = service(ServiceKey::Match { pattern }, "wlc");
     vec![
         snat,
         ping,
@@ -51,30 +67,55 @@ fn everything() -> Vec<Service> {
         quic,
         service(fwmark(u32::MAX, false), "wlc"),
         service(fwmark(8, true), "rr"),
+        second,
     ]
 }
 
 const SAVED: &str = "\
 --set 900 120 300
--A -H src-range=192.168.0.0-192.168.0.254:0-0,oif=dpdk1 -s rr
--a -H src-range=192.168.0.0-192.168.0.254:0-0,oif=dpdk1 -r 1.2.3.4:0 -J -w 1
 -A -q 10.0.0.100:0 -s rr
 -a -q 10.0.0.100:0 -r 10.0.0.4:0 -m -w 1
 -A -t 10.0.0.100:0 -s wlc -p 360
+-a -t 10.0.0.100:0 -r 10.0.0.5:0 -i -w 1 --tun-type gue --tun-port 6080 --tun-remcsum
+-a -t 10.0.0.100:0 -r 10.0.0.6:0 -i -w 1 --tun-type gre --tun-csum
+-a -t 10.0.0.100:0 -r 10.0.0.8:0 -g -w 1
+-a -t 10.0.0.100:0 -r [2001:db8::7]:0 -i -w 1 --tun-type ipip
 -A -t 192.168.100.10:80 -s conhash -p 600 -M 255.255.255.0 -j enable --hash-target sip --conn-timeout 60 --proxy-protocol v2 --expire-quiescent --dest-check 2,4s --dest-check tcp --dest-check ping
 -P -t 192.168.100.10:80 -z 10.0.1.1 -F dpdk0
+-U -t 192.168.100.10:80 -k 198.51.100.9
+-U -t 192.168.100.10:80 -k 198.51.100.10
+-O -t 192.168.100.10:80 -2 198.51.100.11
 -a -t 192.168.100.10:80 -r 10.0.0.1:8080 -b -w 50 -x 1000 -y 800
 -A -u 192.168.100.10:443 -s conhash --hash-target qid --quic
 -A --sctp-service 10.0.0.100:5060 -s rr
 -A -u [2001:db8::1]:53 -s mh -p 60 -M 64 -o -b mh-port,flag-3
+-O -u [2001:db8::1]:53 -2 2001:db8::9
 -A -1 [2001:db8::11]:0 -s rr
 -A -f 8 -6 -s rr
 -A -f 4294967295 -s wlc
+-A -H src-range=192.168.0.0-192.168.0.254:0-0,oif=dpdk1 -s rr
+-a -H src-range=192.168.0.0-192.168.0.254:0-0,oif=dpdk1 -r 1.2.3.4:0 -J -w 1
+-A -H src-range=10.0.0.0-10.0.0.255:0-0 -s wlc
 ";
+
+/// The lists of [`everything`]: black, white.
+fn lists() -> [AccessPage; 2] {
+    let web = || key(Protocol::Tcp, "192.168.100.10", 80);
+    let dns = key(Protocol::Udp, "2001:db8::1", 53);
+    [
+        clients(&[(web(), &["198.51.100.9", "198.51.100.10"])]),
+        clients(&[(web(), &["198.51.100.11"]), (dns, &["2001:db8::9"])]),
+    ]
+}
+
+fn rendered(services: Vec<Service>, [black, white]: &[AccessPage; 2]) -> String {
+    let page = page(services);
+    render(&Saved { page: &page, timeouts: &TIMEOUTS, black, white }, &NUMERIC)
+}
 
 #[test]
 fn everything_that_a_service_has_is_saved() {
-    assert_eq!(render(&page(everything()), &TIMEOUTS, &NUMERIC), SAVED);
+    assert_eq!(rendered(everything(), &lists()), SAVED);
 }
 
 /// Makes the service that a saved line asks for: what the daemon does with the parameters.
@@ -112,6 +153,7 @@ fn made_server(spec: &DestSpec) -> Dest {
 #[test]
 fn what_is_saved_is_restored() {
     let mut services: Vec<Service> = Vec::new();
+    let mut lists = [clients(&[]), clients(&[])];
     for line in restore::parse(SAVED.as_bytes(), &NoNames) {
         let invocation = line.invocation.unwrap();
         assert!(invocation.warnings.is_empty());
@@ -126,11 +168,21 @@ fn what_is_saved_is_restored() {
                 let (address, device) = (spec.address, spec.device);
                 owner.laddrs.push(Laddr { address, device, conflicts: 0, connections: 0 });
             }
+            Action::AddClient(list, spec) => {
+                let page = &mut lists[usize::from(list == AccessList::White)];
+                match page.services.iter_mut().find(|list| list.service == spec.service) {
+                    Some(list) => list.clients.push(spec.address),
+                    None => page.services.push(ServiceClients {
+                        service: spec.service,
+                        clients: vec![spec.address],
+                    }),
+                }
+            }
             Action::SetTimeouts(spec) => assert_eq!(spec.tcp_fin, Some(120)),
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!(render(&page(services), &TIMEOUTS, &NUMERIC), SAVED);
+    assert_eq!(rendered(services, &lists), SAVED);
 }
 
 /// The rules that the kernel had after a recorded command hold what the command asks for here.

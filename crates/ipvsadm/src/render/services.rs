@@ -2,7 +2,7 @@
 //! The listing of services and their real servers.
 
 use super::{Namer, cut, port_protocol, sort};
-use crate::invocation::{ServiceListing, View};
+use crate::invocation::{Format, ServiceListing, View};
 use crate::listopts::DestCheck;
 use crate::names::{Names, protocol_name};
 use crate::schedflags::listed_flags;
@@ -20,8 +20,13 @@ const DEST_CHARS_MAX: usize = 28;
 const TUNNEL_CHARS_MAX: usize = 15;
 const REMOTE: &str = "  -> RemoteAddress:Port";
 
-/// Prints services with their real servers.
-pub fn render(page: &ServicePage, listing: &ServiceListing, names: &dyn Names) -> String {
+/// Prints services with their real servers. The DPVS format has marks at the end of its lines.
+pub fn render(
+    page: &ServicePage,
+    listing: &ServiceListing,
+    format: Format,
+    names: &dyn Names,
+) -> String {
     let namer = Namer { names, numeric: listing.numeric };
     let mut services = page.services.clone();
     if !listing.nosort {
@@ -36,7 +41,7 @@ pub fn render(page: &ServicePage, listing: &ServiceListing, names: &dyn Names) -
     for service in &services {
         service_line(&mut text, service, listing, &namer);
         for dest in &service.dests {
-            dest_line(&mut text, service, dest, listing, &namer);
+            dest_line(&mut text, service, dest, (listing, format), &namer);
         }
     }
     text
@@ -212,7 +217,7 @@ fn dest_line(
     text: &mut String,
     service: &Service,
     dest: &Dest,
-    listing: &ServiceListing,
+    (listing, format): (&ServiceListing, Format),
     namer: &Namer<'_>,
 ) {
     let protocol = port_protocol(&service.service);
@@ -225,7 +230,12 @@ fn dest_line(
     push(text, format_args!("  -> {name:<28}"));
     match listing.view {
         View::Default => {
-            push(text, format_args!(" {forward:<7} {weight:<6} {active:<10} {inactive:<10}\n"));
+            let is_marked = dest.overloaded && format == Format::Dpvs;
+            let mark = if is_marked { " overload" } else { "" };
+            push(
+                text,
+                format_args!(" {forward:<7} {weight:<6} {active:<10} {inactive:<10}{mark}\n"),
+            );
         }
         View::TunInfo => {
             let tunnel = tunnel_text(dest);

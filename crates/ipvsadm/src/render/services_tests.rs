@@ -4,7 +4,13 @@
 use super::*;
 use crate::names::NoNames;
 use crate::render::save;
-use crate::render::tests_support::{FileNames, dest, fwmark, key, page, recorded_cases, service};
+use crate::render::tests_support::{
+    FileNames, clients, dest, fwmark, key, page, recorded_cases, service,
+};
+
+fn stock(page: &ServicePage, listing: &ServiceListing, names: &dyn Names) -> String {
+    render(page, listing, Format::Stock, names)
+}
 
 fn recorded(id: &str) -> String {
     let cases = recorded_cases();
@@ -41,7 +47,7 @@ fn numeric() -> ServiceListing {
 #[test]
 fn the_default_listing_in_numbers() {
     assert_eq!(
-        render(&forwarding_page(), &numeric(), &NoNames),
+        stock(&forwarding_page(), &numeric(), &NoNames),
         "\
 IP Virtual Server version 1.2.1 (size=4096)
 Prot LocalAddress:Port Scheduler Flags
@@ -65,7 +71,7 @@ TCP  [2001:db8::1]:80 rr
 #[test]
 fn names_stand_where_the_machine_knows_them() {
     let listing = ServiceListing { nosort: true, ..ServiceListing::default() };
-    let text = render(&forwarding_page(), &listing, &FileNames::new());
+    let text = stock(&forwarding_page(), &listing, &FileNames::new());
     for line in text.lines().filter(|line| !line.contains("version")) {
         assert!(recorded("forwarding-methods/025").contains(line), "{line}");
     }
@@ -87,7 +93,7 @@ fn scheduler_flags_are_those_recorded() {
         service.scheduler_flags = flags.iter().map(|&flag| flag.to_owned()).collect();
         service
     });
-    let text = render(&page(services.into()), &numeric(), &NoNames);
+    let text = stock(&page(services.into()), &numeric(), &NoNames);
     for line in text.lines() {
         assert!(recorded("sched-flags/022").lines().any(|known| known == line), "{line}");
     }
@@ -108,11 +114,13 @@ fn tunnels_are_described_as_recorded() {
         tunnel("2001:db8:1::11", TunnelType::Gue, 6080, TunnelChecksum::Checksum),
     ];
     let listing = ServiceListing { view: View::TunInfo, ..numeric() };
-    let text = render(&page(vec![service.clone()]), &listing, &NoNames);
+    let text = stock(&page(vec![service.clone()]), &listing, &NoNames);
     assert!(recorded("tunnel-types/096").starts_with(&text), "{text}");
     let timeouts = dpvs_api::types::Timeouts { tcp: 1, tcp_fin: 2, udp: 3, icmp: 60 };
     let namer = Namer { names: &NoNames, numeric: true };
-    let text = save::render(&page(vec![service]), &timeouts, &namer);
+    let (page, none) = (page(vec![service]), clients(&[]));
+    let saved = save::Saved { page: &page, timeouts: &timeouts, black: &none, white: &none };
+    let text = save::render(&saved, &namer);
     let lines = text.strip_prefix("--set 1 2 3\n").unwrap();
     assert!(recorded("tunnel-types/103").starts_with(lines), "{lines}");
 }
@@ -131,7 +139,7 @@ fn counters_are_scaled_and_exact_ones_push_the_column() {
     let page = page(vec![service]);
     let listing = ServiceListing { view: View::Stats, ..numeric() };
     assert_eq!(
-        render(&page, &listing, &NoNames),
+        stock(&page, &listing, &NoNames),
         "\
 IP Virtual Server version 1.2.1 (size=4096)
 Prot LocalAddress:Port               Conns   InPkts  OutPkts  InBytes OutBytes
@@ -141,7 +149,7 @@ TCP  10.0.0.1:80                   1333332  100000K 99999999  829626K    1555G
 "
     );
     let exact = ServiceListing { exact: true, ..listing };
-    let text = render(&page, &exact, &NoNames);
+    let text = stock(&page, &exact, &NoNames);
     let line =
         "TCP  10.0.0.1:80                   1333332 100000000 99999999 829626000 1555554420000";
     assert!(text.lines().any(|l| l == line), "{text}");
@@ -161,7 +169,7 @@ fn rates_of_servers_are_not_scaled_but_their_bytes_are() {
     service.dests = vec![server];
     let listing = ServiceListing { view: View::Rate, ..numeric() };
     assert_eq!(
-        render(&page(vec![service]), &listing, &NoNames),
+        stock(&page(vec![service]), &listing, &NoNames),
         "\
 IP Virtual Server version 1.2.1 (size=4096)
 Prot LocalAddress:Port                 CPS    InPPS   OutPPS    InBPS   OutBPS
@@ -170,6 +178,27 @@ ICMPv6 [2001:db8::11]:0                  0        0        0        0        0
   -> [2001:db8:1::1]:0                 120     1200      900   840000  126000K
 "
     );
+}
+
+#[test]
+fn a_server_above_its_thresholds_is_marked_in_the_format_of_dpvs_alone() {
+    let mut web = service(key(Protocol::Tcp, "192.168.100.10", 80), "wrr");
+    let mut full = dest("10.0.0.1", 8080, Forward::FullNat);
+    (full.weight, full.active, full.inactive, full.overloaded) = (50, 9876, 19753, true);
+    web.dests = vec![full, dest("10.0.0.2", 8080, Forward::FullNat)];
+    let page = page(vec![web]);
+    let listing = ServiceListing { service: Some(page.services[0].service.clone()), ..numeric() };
+    assert_eq!(
+        render(&page, &listing, Format::Dpvs, &NoNames),
+        "\
+Prot LocalAddress:Port Scheduler Flags
+  -> RemoteAddress:Port           Forward Weight ActiveConn InActConn
+TCP  192.168.100.10:80 wrr
+  -> 10.0.0.1:8080                FullNat 50     9876       19753      overload
+  -> 10.0.0.2:8080                FullNat 1      0          0         
+"
+    );
+    assert!(!stock(&page, &listing, &NoNames).contains("overload"));
 }
 
 #[test]
@@ -184,7 +213,7 @@ fn thresholds_and_templates_have_their_columns() {
     let thresholds = ServiceListing { view: View::Thresholds, ..numeric() };
     let persistent = ServiceListing { view: View::PersistentConn, ..numeric() };
     assert_eq!(
-        render(&page, &thresholds, &NoNames),
+        stock(&page, &thresholds, &NoNames),
         "\
 IP Virtual Server version 1.2.1 (size=4096)
 Prot LocalAddress:Port            Uthreshold Lthreshold ActiveConn InActConn 
@@ -194,7 +223,7 @@ ICMP 192.168.100.11:0 rr persistent 360
 "
     );
     assert_eq!(
-        render(&page, &persistent, &NoNames),
+        stock(&page, &persistent, &NoNames),
         "\
 IP Virtual Server version 1.2.1 (size=4096)
 Prot LocalAddress:Port            Weight    PersistConn ActiveConn InActConn 
@@ -231,7 +260,7 @@ fn flags_of_dpvs_follow_those_of_stock() {
     let services = vec![service(fwmark(u32::MAX, true), "wlc"), quic, sticky, web, snat];
     let listing = ServiceListing { service: Some(fwmark(1, false)), ..numeric() };
     assert_eq!(
-        render(&page(services), &listing, &NoNames),
+        stock(&page(services), &listing, &NoNames),
         "\
 Prot LocalAddress:Port Scheduler Flags
   -> RemoteAddress:Port           Forward Weight ActiveConn InActConn
@@ -248,7 +277,7 @@ FWM  -1 IPv6 wlc
 fn long_names_are_cut_except_those_of_ipv6() {
     let mut long = service(key(Protocol::Tcp, "10.0.0.99", 80), "rr");
     long.dests = vec![dest("192.168.10.99", 80, Forward::Nat)];
-    let text = render(&page(vec![long]), &ServiceListing::default(), &FileNames::new());
+    let text = stock(&page(vec![long]), &ServiceListing::default(), &FileNames::new());
     assert!(text.contains("\nTCP  a-really-very-long-hostname- rr\n"), "{text}");
     assert!(text.contains("\n  -> a-really-long-real-server-ho Masq "), "{text}");
 }

@@ -3,7 +3,8 @@
 
 use crate::names::{Names, Services};
 use dpvs_api::types::{
-    Dest, Family, Forward, Protocol, Rates, Service, ServiceKey, ServicePage, Stats,
+    AccessPage, Dest, Family, Forward, Protocol, Rates, Service, ServiceClients, ServiceKey,
+    ServicePage, Stats,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -60,6 +61,14 @@ pub(super) fn dest(address: &str, port: u16, forward: Forward) -> Dest {
 
 pub(super) fn page(services: Vec<Service>) -> ServicePage {
     ServicePage { generation: 1, conn_table_size: 4096, services, next: None }
+}
+
+pub(super) fn clients(lists: &[(ServiceKey, &[&str])]) -> AccessPage {
+    let list = |(service, clients): &(ServiceKey, &[&str])| ServiceClients {
+        service: service.clone(),
+        clients: clients.iter().map(|client| client.parse().unwrap()).collect(),
+    };
+    AccessPage { generation: 1, services: lists.iter().map(list).collect(), next: None }
 }
 
 /// Returns the recorded runs of the real program.
