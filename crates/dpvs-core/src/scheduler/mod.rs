@@ -14,10 +14,11 @@
 //!
 //! | cost of `pick` | algorithms |
 //! |---|---|
-//! | O(1) | `rr`, `sh`, `dh`, `mh`, `fo`, `lblc`; O(servers) at most, where servers are overloaded |
+//! | O(1), more where servers are unavailable or full | `rr`, `sh`, `dh`, `mh`, `fo`, `ovf`, `lblc` |
 //! | O(log servers) | `conhash` |
-//! | O(servers) | `wrr` (where a level ends), `ovf` (where servers are full), `lblcr` (its set) |
-//! | O(servers x workers) | `lc`, `wlc`, `sed`, `nq`: loads change on other workers all the time |
+//! | O(1), O(servers) where a level ends | `wrr` |
+//! | O(set x workers) | `lblcr` |
+//! | O(servers x workers): loads change on other workers all the time | `lc`, `wlc`, `sed`, `nq` |
 //!
 //! "Unavailable" below is a server with weight 0 or above its thresholds.
 

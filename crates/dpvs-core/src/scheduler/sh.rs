@@ -5,7 +5,8 @@
 //! proportion to their weights. `sh-port` hashes the client's port too. Where a bucket's server is
 //! unavailable there is no server for its clients, with `sh-fallback` the next bucket's. O(1).
 //! A changed server deals the buckets anew: `mh` and `conhash` are for those whom that hurts.
-//! A bucket takes 2 bytes: 4 KiB for 100 servers.
+//! A bucket takes 2 bytes: 4 KiB for 100 servers, dealt in 5 us, or in 0.6 ms where one of them
+//! outweighs all others.
 
 use super::table::{Table, Turns, servers};
 use super::{Algorithm, Flow, SchedulerFlags, hash};
