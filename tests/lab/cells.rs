@@ -169,9 +169,7 @@ impl Way {
         assert_eq!(of(conn.dest.address), self.server, "{conn:?}");
         assert_eq!((conn.virtual_.port, conn.dest.port), (vport, dport), "{conn:?}");
         let local = conn.local.map(|local| of(local.address));
-        if self.local.is_some() {
-            assert_eq!(local.as_deref(), self.local, "{conn:?}");
-        }
+        assert_eq!(local.as_deref(), self.local, "{conn:?}");
     }
 }
 

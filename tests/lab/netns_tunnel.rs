@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Tunnels: every kind, either family in either. The server's end is ours (`TunnelEnd`), its kernel
+//! serves what was inside.
+
+use crate::cells::{Family, Way};
+use dpvs_tests::outer::{Kind, Sum};
+use dpvs_tests::{Lab, TunnelEnd};
+
+dpvs_tests::lab_tests!(direct:
+    v4_passes_in_v4,
+    v6_passes_in_v6,
+    v6_passes_in_v4,
+    v4_passes_in_v6,
+    senders_learn_what_fits,
+    senders_learn_what_fits_v6,
+    an_error_about_the_tunnel_is_not_the_clients,
+);
+
+/// The options of each kind of tunnel, and the bytes between outer and inner header.
+const KINDS: [(&str, Kind, Sum, u32); 6] = [
+    ("-i --tun-type ipip", Kind::Ipip, Sum::Absent, 0),
+    ("-i --tun-type gre --tun-nocsum", Kind::Gre, Sum::Absent, 4),
+    ("-i --tun-type gre --tun-csum", Kind::Gre, Sum::Whole, 8),
+    ("-i --tun-type gue --tun-port 6080 --tun-nocsum", Kind::Gue, Sum::Absent, 12),
+    ("-i --tun-type gue --tun-port 6080 --tun-csum", Kind::Gue, Sum::Whole, 12),
+    // The inner checksum is whole when it comes to us, so nothing is left to the server.
+    ("-i --tun-type gue --tun-port 6080 --tun-remcsum", Kind::Gue, Sum::Whole, 12),
+];
+
+pub(crate) fn way(family: Family, outer: Family, options: &'static str) -> Way {
+    Way {
+        family,
+        server: outer.server(),
+        options,
+        word: "Tunnel",
+        port: 80,
+        local: None,
+        is_both_ways: false,
+    }
+}
+
+pub(crate) fn end(lab: &Lab) -> TunnelEnd {
+    TunnelEnd::start(&lab.rs1(), lab.directory(), &["10.2.0.11", "fd00:2::11"])
+}
+
+/// Checks all kinds of tunnel with this inside and that outside.
+fn passes(lab: &Lab, inner: Family, outer: Family) {
+    let end = end(lab);
+    for (options, kind, sum, _) in KINDS {
+        way(inner, outer, options).check(lab);
+        // Receivers drop UDP in IPv6 without a checksum unless they are told otherwise (RFC 8200).
+        let is_sum_needed = kind == Kind::Gue && outer == Family::V6;
+        let sum = if is_sum_needed { Sum::Whole } else { sum };
+        let balancer = if outer == Family::V4 { "10.2.0.1" } else { "fd00:2::1" };
+        end.expect(kind, balancer, outer.server(), sum);
+        lab.all("ipvsadm -C");
+    }
+}
+
+fn v4_passes_in_v4(lab: &mut Lab) {
+    passes(lab, Family::V4, Family::V4);
+}
+
+fn v6_passes_in_v6(lab: &mut Lab) {
+    passes(lab, Family::V6, Family::V6);
+}
+
+fn v6_passes_in_v4(lab: &mut Lab) {
+    passes(lab, Family::V6, Family::V4);
+}
+
+fn v4_passes_in_v6(lab: &mut Lab) {
+    passes(lab, Family::V4, Family::V6);
+}
+
+/// Checks that a ping of 1500 bytes that must not be fragmented is told what fits in each tunnel,
+/// and that one of that size passes.
+fn learned(lab: &Lab, inner: Family) {
+    let _end = end(lab);
+    let (header_len, said) = match inner {
+        Family::V4 => (28, "Frag needed and DF set (mtu = "),
+        Family::V6 => (48, "Packet too big: mtu="),
+    };
+    for (outer, outer_len) in [(Family::V4, 20), (Family::V6, 40)] {
+        for (options, _, _, between) in KINDS {
+            way(inner, outer, options).provision(lab);
+            let vip = inner.vip();
+            let ping = |len: u32| {
+                let size = len - header_len;
+                lab.client().run(&format!("ping -c 1 -W 1 -M do -s {size} {vip}"))
+            };
+            // The kernel forgets what the tunnel before has taught it.
+            lab.client().run("ip route flush cache").ok();
+            lab.client().run("ip -6 route flush cache").ok();
+            let fits = 1500 - outer_len - between;
+            let run = ping(1500);
+            let told = run.stdout.contains(&format!("{said}{fits}"));
+            assert!(run.code == 1 && told, "{options} in {outer:?}, want {fits}: {run:#?}");
+            ping(fits).ok();
+            lab.all("ipvsadm -C");
+        }
+    }
+}
+
+fn senders_learn_what_fits(lab: &mut Lab) {
+    learned(lab, Family::V4);
+}
+
+fn senders_learn_what_fits_v6(lab: &mut Lab) {
+    learned(lab, Family::V6);
+}
+
+/// A server without the tunnel's end says that it does not know the protocol.
+fn an_error_about_the_tunnel_is_not_the_clients(lab: &mut Lab) {
+    way(Family::V4, Family::V4, "-i").provision(lab);
+    let run = lab.client().run("ping -c 2 -i 0.1 -W 1 10.0.0.100");
+    assert!(run.code == 1 && run.stdout.contains("0 received"), "{run:#?}");
+    assert!(!run.stdout.contains("Unreachable"), "{run:#?}");
+}
