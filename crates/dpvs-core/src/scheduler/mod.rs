@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! How a real server is chosen for a new connection. One file an algorithm.
 //!
-//! To add one: write its file, a module with a type that is an [`Algorithm`], and register it by one
-//! line of the table below, which makes the variant of [`Scheduler`], the name that users write and
-//! the way to the file's type. Nothing else knows the algorithms, and the compiler says what is
-//! missing.
+//! To add one: write its file, with its `mod` line and a type that is an `Algorithm` in it, and
+//! register it by one line of the table below, which makes the variant of [`Scheduler`], the name
+//! that users write and the way to the file's type. Nothing else knows the algorithms, and the
+//! compiler says what is missing.
 //!
 //! An algorithm's `new` is called by the control thread whenever a draft with a changed service is
 //! published, and may take its time; what it works out is shared by the copies of a [`Service`].
