@@ -11,6 +11,7 @@ mod netns_full_nat;
 mod netns_life;
 mod netns_local;
 mod netns_nat;
+mod netns_no_server;
 mod netns_path_mtu;
 mod netns_ping;
 mod netns_provisioning;
