@@ -202,3 +202,24 @@ fn markdown_has_one_title() {
     }
     nothing(&complaints);
 }
+
+/// A document that names a test which is gone shows nothing.
+#[test]
+fn documents_name_tests_that_exist() {
+    let sources = sources();
+    let mut missing = Vec::new();
+    for document in sources.iter().filter(|s| s.is("md") && s.name.starts_with("docs/")) {
+        for quoted in document.text.split('`').skip(1).step_by(2) {
+            let Some((file, test)) = quoted.split_once(".rs::") else { continue };
+            let file = format!("{file}.rs");
+            let text = sources.iter().find(|s| s.name == file).map_or("", |s| &s.text);
+            // A case of a table is a line of its own, `name: what comes before;`.
+            let stands =
+                text.contains(&format!("fn {test}(")) || text.contains(&format!(" {test}: "));
+            if !stands {
+                missing.push(format!("{}: {file}::{test}", document.name));
+            }
+        }
+    }
+    assert_eq!(missing, [""; 0], "tests that are not there");
+}
