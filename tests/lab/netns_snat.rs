@@ -47,6 +47,18 @@ pub(crate) fn provision(lab: &Lab, family: Family, protocols: &[Option<&str>]) {
     assert_eq!(words, vec!["SNAT"; protocols.len()], "{listing}");
 }
 
+/// Makes services for the inside hosts of a routed lab, in both families.
+pub(crate) fn routed(lab: &Lab) {
+    lab.all(
+        "dpip addr add 10.1.0.200/32 dev dpdk0
+         ipvsadm -A -H src-range=10.4.0.0-10.4.0.255,oif=dpdk0 -s rr
+         ipvsadm -a -H src-range=10.4.0.0-10.4.0.255,oif=dpdk0 -r 10.1.0.200:0 -J
+         dpip -6 addr add fd00:1::200/128 dev dpdk0
+         ipvsadm -A -H src-range=[fd00:4::-fd00:4::ff]:0-0,oif=dpdk0 -s rr
+         ipvsadm -a -H src-range=[fd00:4::-fd00:4::ff]:0-0,oif=dpdk0 -r [fd00:1::200]:0 -J",
+    );
+}
+
 pub(crate) fn each_protocol(family: Family) -> [Option<&'static str>; 3] {
     [Some("tcp"), Some("udp"), Some(if family == Family::V4 { "icmp" } else { "icmpv6" })]
 }

@@ -8,6 +8,8 @@ dpvs_tests::lab_tests!(routed:
     passes_through_a_ping_service,
     passes_through_a_udp_service,
     passes_through_a_ping_service_v6,
+    passes_through_nat,
+    passes_through_nat_v6,
 );
 
 /// Traces the way to `vip` and returns who answered at each hop.
@@ -42,4 +44,30 @@ fn passes_through_a_ping_service_v6(lab: &mut Lab) {
     lab.full_nat("-1 fd00::100", &["fd00:4::11"]);
     let vip = "fd00::100";
     assert_eq!(hops(lab, "-6 -I", vip), ["fd00:3::1", vip, vip, vip]);
+}
+
+fn passes_through_nat(lab: &mut Lab) {
+    lab.all(
+        "ipvsadm -A -q 10.0.0.100 -s rr
+         ipvsadm -a -q 10.0.0.100 -r 10.4.0.11 -m
+         ipvsadm -A -u 10.0.0.100:9000 -s rr
+         ipvsadm -a -u 10.0.0.100:9000 -r 10.4.0.11:9001 -m",
+    );
+    let vip = "10.0.0.100";
+    for options in ["-I", "-U -p 9000"] {
+        assert_eq!(hops(lab, options, vip), ["10.3.0.1", vip, vip, vip], "{options}");
+    }
+}
+
+fn passes_through_nat_v6(lab: &mut Lab) {
+    lab.all(
+        "ipvsadm -A -1 fd00::100 -s rr
+         ipvsadm -a -1 fd00::100 -r fd00:4::11 -m
+         ipvsadm -A -u [fd00::100]:9000 -s rr
+         ipvsadm -a -u [fd00::100]:9000 -r [fd00:4::11]:9001 -m",
+    );
+    let vip = "fd00::100";
+    for options in ["-6 -I", "-6 -U -p 9000"] {
+        assert_eq!(hops(lab, options, vip), ["fd00:3::1", vip, vip, vip], "{options}");
+    }
 }
