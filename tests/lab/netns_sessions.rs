@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Who gets which real server: persistence and thresholds.
+//! Who gets which real server: persistence, thresholds, lists, one packet at a time.
 
 use crate::cells::get;
 use dpvs_tests::flows::{Flows, count};
-use dpvs_tests::station::Station;
+use dpvs_tests::station::{Station, ask, udp_client};
 use dpvs_tests::{Lab, Namespace};
 use std::time::Duration;
 
@@ -12,6 +12,9 @@ dpvs_tests::lab_tests!(plain:
     a_netmask_keeps_neighbours_together,
     a_service_for_any_port_keeps_a_client_together,
     a_server_takes_no_more_than_its_threshold,
+    a_black_list_keeps_a_client_out,
+    a_white_list_keeps_others_out,
+    every_datagram_is_scheduled_anew,
 );
 
 const ONE: &str = "10.1.0.10";
@@ -39,6 +42,10 @@ fn servers(client: &Namespace, source: &str, ports: &[u16]) -> Vec<String> {
     servers.sort_unstable();
     servers.dedup();
     servers
+}
+
+fn is_served(client: &Namespace, source: &str) -> bool {
+    client.run(&format!("curl -sS -m 1 --interface {source} http://10.0.0.100/")).code == 0
 }
 
 /// Checks that a client is listed as bound to a server.
@@ -91,4 +98,51 @@ fn a_server_takes_no_more_than_its_threshold(lab: &mut Lab) {
     let mut flows = Flows::open(&lab.client(), "10.0.0.100:80", 40);
     let counts = count(&flows.ask(Duration::from_secs(5)));
     assert_eq!((counts[&Some(b'1')], counts[&Some(b'2')]), (5, 35), "{counts:?}");
+}
+
+fn a_black_list_keeps_a_client_out(lab: &mut Lab) {
+    let _web = web(lab, 80);
+    provision(lab, "-t 10.0.0.100:80", "", 80);
+    lab.all("ipvsadm -U -t 10.0.0.100:80 -k 10.1.0.11");
+    assert!(is_served(&lab.client(), ONE), "who is not on the list");
+    assert!(!is_served(&lab.client(), TWO), "who is on the list");
+    assert!(lab.daemon().drops("denied") >= 1);
+    assert!(lab.run("ipvsadm -B").ok().contains("10.1.0.11"));
+    lab.all("ipvsadm -V -t 10.0.0.100:80 -k 10.1.0.11");
+    assert!(is_served(&lab.client(), TWO), "who was on the list");
+}
+
+fn a_white_list_keeps_others_out(lab: &mut Lab) {
+    let _web = web(lab, 80);
+    provision(lab, "-t 10.0.0.100:80", "", 80);
+    lab.all("ipvsadm -O -t 10.0.0.100:80 -2 10.1.0.11");
+    assert!(!is_served(&lab.client(), ONE), "who is not on the list");
+    assert!(is_served(&lab.client(), TWO), "who is on the list");
+    assert!(lab.run("ipvsadm -W").ok().contains("10.1.0.11"));
+    lab.all("ipvsadm -Y -t 10.0.0.100:80 -2 10.1.0.11");
+    assert!(is_served(&lab.client(), ONE), "an empty list keeps nobody out");
+}
+
+/// Checks that the datagrams of one client's port take turns, and are answered.
+fn datagrams_take_turns(lab: &Lab) {
+    let _echo = [(lab.rs1(), "10.2.0.11"), (lab.rs2(), "10.2.0.12")]
+        .map(|(server, address)| Station::udp_echo(&server, address.parse().unwrap(), 7));
+    let socket = udp_client(&lab.client(), "10.0.0.100:7");
+    for number in 0..8_u8 {
+        assert_eq!(ask(&socket, &[number]).as_deref(), Ok(&[number][..]), "datagram {number}");
+    }
+    let seen = [lab.rs1(), lab.rs2()].map(|server| server.snmp("Udp", "InDatagrams"));
+    assert_eq!(seen, [4, 4]);
+    let listing = lab.run("ipvsadm -Ln").ok();
+    assert!(listing.contains("UDP  10.0.0.100:7 rr ops\n"), "{listing}");
+}
+
+fn every_datagram_is_scheduled_anew(lab: &mut Lab) {
+    lab.all(
+        "ipvsadm -A -u 10.0.0.100:7 -s rr --ops
+         ipvsadm -P -u 10.0.0.100:7 -z 10.2.0.200 -F dpdk1
+         ipvsadm -a -u 10.0.0.100:7 -r 10.2.0.11:7 -b
+         ipvsadm -a -u 10.0.0.100:7 -r 10.2.0.12:7 -b",
+    );
+    datagrams_take_turns(lab);
 }
