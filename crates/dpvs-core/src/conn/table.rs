@@ -168,6 +168,13 @@ impl ConnTable {
         None
     }
 
+    /// Returns whether what was found is still what the key leads to: connections end, and their
+    /// places are taken again.
+    #[inline]
+    pub(crate) fn is_current(&self, found: Found, key: &Key) -> bool {
+        self.key_of(found) == Some(key)
+    }
+
     fn key_of(&self, found: Found) -> Option<&Key> {
         let conn = self.get(found.index)?;
         Some(match found.entry {

@@ -122,17 +122,25 @@ impl WorkerState {
             Parsed::Arp(offset) => return self.arp(context, frame, *offset),
             Parsed::Other => return to_kernel(context, DropReason::NotIp),
         };
-        // A connection may have been made or ended earlier in the same burst, or its time is over
-        // and its timer has not fired yet.
-        let found = match (key, found) {
-            (Some(key), None) => self.conns.find(&key),
-            _ => found,
-        };
-        let found = found.filter(|found| !self.is_over(context.tables, context.now, found.index));
+        let found = key.and_then(|key| self.standing(context, &key, found));
         if packet.fragment.is_some() {
             return self.fragment(context, frame, packet, key.zip(Some(found)));
         }
         self.decide_ip(context, frame, packet, key, found)
+    }
+
+    /// Returns the connection of a key. `found` was looked up for the whole burst: an earlier frame
+    /// may have made the connection, or ended it and given its place to another client's. Its time
+    /// may be over though its timer has not fired yet.
+    fn standing(
+        &mut self,
+        context: &Context<'_>,
+        key: &Key,
+        found: Option<Found>,
+    ) -> Option<Found> {
+        let found = found.filter(|found| self.conns.is_current(*found, key));
+        let found = found.or_else(|| self.conns.find(key))?;
+        (!self.is_over(context.tables, context.now, found.index)).then_some(found)
     }
 
     /// Decides about an IP packet that is whole, or the first part of one.
