@@ -163,9 +163,10 @@ pub(crate) fn towards(conn: &Conn, direction: Direction) -> Address {
     }
 }
 
-/// Returns how many bytes a method adds to a packet.
-pub(crate) fn overhead(dest: &Dest) -> usize {
-    match dest.settings.forward {
+/// Returns how many bytes a method adds to a packet. It is the connection's: its server may have been
+/// given another since.
+pub(crate) fn overhead(method: Forward, dest: &Dest) -> usize {
+    match method {
         Forward::Tunnel => tunnel::overhead(dest.endpoint.address.family(), dest.settings.tunnel),
         _ => 0,
     }
@@ -176,10 +177,10 @@ pub(crate) fn overhead(dest: &Dest) -> usize {
 pub(crate) fn pass<F: Frame>(
     frame: &mut F,
     packet: &Packet,
-    dest: &Dest,
+    (method, dest): (Forward, &Dest),
     source: Option<Address>,
 ) -> Result<Packet, DropReason> {
-    match dest.settings.forward {
+    match method {
         Forward::Tunnel => {
             let source = source.ok_or(DropReason::NoLocalAddress)?;
             let ends = (source, dest.endpoint.address);

@@ -233,7 +233,11 @@ impl WorkerState {
         }
         let target = forward::towards(conn, direction);
         let route = tables.routes().lookup(target);
-        let overhead = if translates { 0 } else { dest.map_or(0, forward::overhead) };
+        let overhead = if translates {
+            0
+        } else {
+            dest.map_or(0, |dest| forward::overhead(conn.forward, dest))
+        };
         if let Some(mtu) = too_big(tables, packet, route, overhead) {
             return self.answer_error(context, frame, packet, generate::Error::TooBig(mtu));
         }
@@ -392,7 +396,7 @@ fn pass<F: Frame>(
         forward::take_ttl(frame.bytes_mut(), packet).ok_or(DropReason::MalformedHeader)?;
     }
     let source = route.src.or_else(|| tables.source_for(route.port, route.next_hop));
-    forward::pass(frame, packet, dest, source)
+    forward::pass(frame, packet, (method, dest), source)
 }
 
 /// Returns how long a packet may be for the way out if it is longer. `overhead` bytes will be added to
