@@ -10,6 +10,7 @@
 
 use super::{Binding, virtual_of_one_family};
 use crate::DropReason;
+use crate::conn::Conn;
 use crate::key::{Endpoint, Key};
 use crate::tables::{Refusal, ServiceKey};
 
@@ -19,9 +20,12 @@ pub(super) fn check(key: &ServiceKey, endpoint: Endpoint) -> Result<(), Refusal>
 
 /// The answer comes to the client itself. If another connection of the same client and server has
 /// that answer already (through another virtual address, with the same port), it could not be told
-/// from this one's.
+/// from this one's. Where each datagram is scheduled by itself, those of one client's port to one
+/// server share what waits for the answers.
 pub(super) fn bind(binding: &Binding<'_>) -> Result<Key, DropReason> {
     let answer = binding.answer_to_client().ok_or(DropReason::MalformedHeader)?;
-    let taken = binding.conns.find(&answer);
-    if taken.is_some() { Err(DropReason::TupleInUse) } else { Ok(answer) }
+    let taken = binding.conns.find(&answer).and_then(|found| binding.conns.get(found.index));
+    let is_shared =
+        |conn: &Conn| binding.service.settings.one_packet && conn.inbound == *binding.key;
+    if taken.is_none_or(is_shared) { Ok(answer) } else { Err(DropReason::TupleInUse) }
 }

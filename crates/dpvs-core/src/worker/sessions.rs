@@ -185,6 +185,15 @@ impl WorkerState {
         if service.settings.one_packet && !conn.forward.sees_replies() {
             return Ok(Started { conn, index: None });
         }
+        // Something waits for the same answers already: NAT, an earlier datagram of the client.
+        if service.settings.one_packet
+            && let Some(found) = self.conns.find(&conn.outbound)
+        {
+            if let Some(waiting) = self.conns.get_mut(found.index) {
+                waiting.last_seen = conn.last_seen;
+            }
+            return Ok(Started { conn, index: None });
+        }
         let conn = if service.settings.one_packet {
             Conn { timeout_ms: conn.timeout_ms.min(ONE_PACKET_MS), ..conn }
         } else {
