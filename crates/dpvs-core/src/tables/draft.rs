@@ -13,6 +13,7 @@ use crate::ids::position;
 use crate::key::{Address, Endpoint};
 use crate::net::Protocol;
 use crate::scheduler::{Picker, Scheduler};
+use arrayvec::ArrayVec;
 use hashbrown::{HashMap, HashSet};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -82,7 +83,7 @@ impl Draft {
             .services
             .get_mut(position(slot))
             .ok_or_else(|| Refusal::new(RefusalKind::NoMemory, "too many services"))?;
-        let service = match &entry.state {
+        let mut service = match &entry.state {
             SlotState::Deleted(old) => Service { settings, ..Service::clone(old) },
             SlotState::Free | SlotState::Live(_) => Service {
                 id: ServiceId { slot, generation: entry.generation },
@@ -96,9 +97,10 @@ impl Draft {
                 places: Vec::new(),
                 removed: VecDeque::new(),
                 laddrs_removed: VecDeque::new(),
-                masks: settings.persistence.map(|persistence| persistence.mask),
+                masks: ArrayVec::new(),
             },
         };
+        service.note_mask();
         entry.state = SlotState::Live(Arc::new(service));
         self.changed.insert(slot);
         self.tables.service_index.insert(key, slot);
@@ -155,7 +157,7 @@ impl Draft {
         self.slot_to_change(key)?;
         let service = self.service_mut(key)?;
         service.settings = settings;
-        service.masks = settings.persistence.map(|p| p.mask).or(service.masks);
+        service.note_mask();
         Ok(())
     }
 

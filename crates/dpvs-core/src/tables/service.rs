@@ -8,8 +8,13 @@ use crate::ids::position;
 use crate::key::{Address, Endpoint};
 use crate::net::{Family, Protocol};
 use crate::scheduler::{HashTarget, Picker, Scheduler, SchedulerFlags};
+use arrayvec::ArrayVec;
 use std::collections::VecDeque;
 use std::sync::Arc;
+
+/// Masks of former persistences that are remembered: each is one more worker that is asked for a
+/// connection.
+const MASKS_MAX: usize = 3;
 
 /// What a service is found by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -136,8 +141,9 @@ pub struct Service {
     pub(super) laddrs_removed: VecDeque<Laddr>,
     /// Real servers taken away, oldest first: see [`super::Tables`] on deleted services.
     pub(super) removed: VecDeque<Dest>,
-    /// The mask of the last persistence: connections made under it are where it put them.
-    pub(super) masks: Option<u128>,
+    /// The masks of the last persistences, the last one first: connections made under them are where
+    /// they put them.
+    pub(super) masks: ArrayVec<u128, MASKS_MAX>,
 }
 
 /// Where a [`DestId`] points to.
@@ -164,9 +170,17 @@ impl Service {
         self.picker = Picker::new(self);
     }
 
-    /// Returns the mask of the last persistence that the service had.
-    pub(crate) fn last_mask(&self) -> Option<u128> {
-        self.masks
+    /// Returns the masks of the last persistences that the service had.
+    pub(crate) fn masks(&self) -> &[u128] {
+        &self.masks
+    }
+
+    /// Remembers the mask of the persistence that the service has.
+    pub(super) fn note_mask(&mut self) {
+        let Some(Persistence { mask, .. }) = self.settings.persistence else { return };
+        self.masks.retain(|other| *other != mask);
+        self.masks.truncate(MASKS_MAX - 1);
+        self.masks.insert(0, mask);
     }
 
     /// Returns the real server of an id, unless it was removed.

@@ -192,7 +192,7 @@ fn owners_of_quoted(context: &Context<'_>, quoted: &Key, answer: &Key) -> Owners
         return owners::of_client(tables, service, answer, false);
     }
     let service = tables.service_matching(answer, context.port);
-    owners::of_transit(tables, answer, service)
+    owners::of_transit(tables, answer, service, false)
 }
 
 #[allow(clippy::large_enum_variant, reason = "lives for one frame, on the stack")]

@@ -38,6 +38,18 @@ impl Owners {
         self.0.push(owner);
     }
 
+    /// Adds the workers of the connections that a client of a service has: where they are put, and
+    /// where those were put that were made before persistence was changed.
+    fn push_standing(&mut self, steering: &Steering, service: &Service, key: &Key) {
+        self.push(inbound_owner(steering, service, key));
+        for mask in service.masks() {
+            self.push(steering.addresses(key.src.masked(*mask), key.dst));
+        }
+        if !service.masks().is_empty() {
+            self.push(steering.inbound(key));
+        }
+    }
+
     /// Returns the worker to be asked after `me`, which does not have the connection.
     fn after(&self, me: WorkerId, is_handed: bool) -> Option<WorkerId> {
         let place = self.0.iter().position(|owner| *owner == me);
@@ -63,28 +75,33 @@ fn inbound_owner(steering: &Steering, service: &Service, key: &Key) -> WorkerId 
 /// Returns the workers for a packet to a service. One that cannot start a connection may be of one
 /// that was made before persistence was changed.
 pub(super) fn of_client(tables: &Tables, service: &Service, key: &Key, can_start: bool) -> Owners {
-    let steering = tables.steering();
-    let mut owners = Owners::only(inbound_owner(steering, service, key));
-    if !can_start && let Some(mask) = service.last_mask() {
-        owners.push(steering.addresses(key.src.masked(mask), key.dst));
-        owners.push(steering.inbound(key));
+    let mut owners = Owners::only(inbound_owner(tables.steering(), service, key));
+    if !can_start {
+        owners.push_standing(tables.steering(), service, key);
     }
     owners
 }
 
 /// Returns the workers for a packet on its way through: an answer of a NAT server, or a packet of
 /// `snat`, the service that matches it.
-pub(super) fn of_transit(tables: &Tables, key: &Key, snat: Option<&Service>) -> Owners {
+pub(super) fn of_transit(
+    tables: &Tables,
+    key: &Key,
+    snat: Option<&Service>,
+    can_start: bool,
+) -> Owners {
     let steering = tables.steering();
     let mut owners = Owners::default();
     if steering.workers() == 1 {
         return owners;
     }
     for (service, request) in tables.nat_requests(key) {
-        owners.push(inbound_owner(steering, service, &request));
+        owners.push_standing(steering, service, &request);
     }
-    if let Some(service) = snat {
-        owners.push_last(inbound_owner(steering, service, key));
+    match snat {
+        Some(service) if can_start => owners.push_last(inbound_owner(steering, service, key)),
+        Some(service) => owners.push_standing(steering, service, key),
+        None => {}
     }
     owners
 }

@@ -77,7 +77,7 @@ impl WorkerState {
                 return self.local_query(context, frame, packet, query);
             }
             None => match tables.service_matching(key, context.port) {
-                Some(service) => (service, owners::of_transit(tables, key, Some(service))),
+                Some(service) => (service, owners::of_transit(tables, key, Some(service), true)),
                 None => return Verdict::Drop(DropReason::NotForUs),
             },
         };
@@ -99,7 +99,7 @@ impl WorkerState {
         } else if is_ours(tables, packet) {
             Owners::default()
         } else {
-            owners::of_transit(tables, key, None)
+            owners::of_transit(tables, key, None, false)
         };
         if let Some(verdict) = self.hand_on(context, &owners) {
             return verdict;

@@ -85,7 +85,8 @@ impl WorkerState {
             }
             None => {
                 let service = tables.service_matching(key, context.port);
-                (service, owners::of_transit(tables, key, service), DropReason::NoService)
+                let owners = owners::of_transit(tables, key, service, first_state.is_some());
+                (service, owners, DropReason::NoService)
             }
         };
         if let Some(verdict) = self.hand_on(context, &owners) {
