@@ -246,7 +246,8 @@ impl Lab {
             self.handed += 1;
             hops += 1;
             assert_ne!(owner.index(), at, "handed to itself");
-            assert!(hops <= self.workers.len(), "handed in circles");
+            // To where the parts of a datagram meet, and to each that may have the connection.
+            assert!(hops <= self.workers.len() + 1, "handed in circles");
             at = owner.index();
             self.workers[at].process_handed(self.now, &mut frames, &mut verdicts);
         }

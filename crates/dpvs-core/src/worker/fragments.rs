@@ -57,12 +57,20 @@ impl WorkerState {
                 }
             };
         };
-        // Where the parts meet, the search for the owner begins, unless it has led back here.
-        let is_handed = context.is_handed && (meeting != self.me || known.is_some());
-        let context = Context { is_handed, ..*context };
+        // Where the parts meet, the search for the owner begins, unless it has led back here. If a
+        // datagram with the same number was seen before, that cannot be told by the number alone.
+        let meets_here = meeting == self.me;
+        let is_handed = context.is_handed && (!meets_here || known.is_some());
+        let context = Context { is_handed, meets_here, ..*context };
         let verdict = self.decide_ip(&context, frame, packet, Some(key), found);
-        if let Verdict::Redirect(worker) = verdict {
-            self.fragments.insert(context.now, datagram, Continuation::At(worker));
+        match verdict {
+            // Where the parts meet, it is known better: nothing is to go round.
+            Verdict::Redirect(worker) if worker != meeting => {
+                self.fragments.insert(context.now, datagram, Continuation::At(worker));
+            }
+            // Nor do later parts follow an earlier datagram of the same number.
+            Verdict::Redirect(_) | Verdict::Drop(_) => self.fragments.remove(&datagram),
+            _ => {}
         }
         verdict
     }
@@ -84,5 +92,5 @@ impl WorkerState {
 /// Returns whether a method can pass on a packet in parts: the checksum of SCTP covers all of them,
 /// and cannot be updated in the first for ports that change.
 pub(super) fn can_pass_in_parts(packet: &Packet, translates: bool) -> bool {
-    !(translates && packet.fragment.is_some() && matches!(packet.payload, Payload::Sctp { .. }))
+    !(translates && matches!(packet.payload, Payload::Sctp { .. }))
 }

@@ -51,13 +51,14 @@ impl Owners {
     }
 
     /// Returns the worker to be asked after `me`, which does not have the connection.
-    fn after(&self, me: WorkerId, is_handed: bool) -> Option<WorkerId> {
+    fn after(&self, me: WorkerId, is_handed: bool, meets_here: bool) -> Option<WorkerId> {
         let place = self.0.iter().position(|owner| *owner == me);
         let next = match (is_handed, place) {
-            (true, place) => place? + 1,
+            (true, Some(place)) => place + 1,
+            (true, None) if !meets_here => return None,
             // It is the first itself, or comes from outside and starts with the first.
             (false, Some(0)) => 1,
-            (false, _) => 0,
+            _ => 0,
         };
         self.0.get(next).copied()
     }
@@ -109,7 +110,7 @@ pub(super) fn of_transit(
 impl WorkerState {
     /// Returns the verdict to hand a packet on, if another worker is to be asked for it.
     pub(super) fn hand_on(&self, context: &Context<'_>, owners: &Owners) -> Option<Verdict> {
-        let next = owners.after(self.me, context.is_handed)?;
+        let next = owners.after(self.me, context.is_handed, context.meets_here)?;
         if next == self.me {
             return None;
         }
@@ -122,14 +123,19 @@ impl WorkerState {
 mod tests {
     use super::*;
 
-    fn asked(owners: &[u8], arrives_at: u8) -> Vec<u8> {
+    fn list(owners: &[u8]) -> Owners {
         let mut list = Owners::default();
         for owner in owners {
             list.push(WorkerId(*owner));
         }
+        list
+    }
+
+    fn asked(owners: &[u8], arrives_at: u8) -> Vec<u8> {
+        let list = list(owners);
         let mut asked = vec![arrives_at];
         let mut me = WorkerId(arrives_at);
-        while let Some(next) = list.after(me, asked.len() > 1) {
+        while let Some(next) = list.after(me, asked.len() > 1, false) {
             asked.push(next.0);
             me = next;
             assert!(asked.len() < 10, "{asked:?} goes in circles");
@@ -145,5 +151,14 @@ mod tests {
         assert_eq!(asked(&[2, 0, 1], 0), [0, 2, 0, 1]);
         assert_eq!(asked(&[2, 1], 0), [0, 2, 1]);
         assert_eq!(asked(&[], 0), [0]);
+    }
+
+    /// It was handed over for the meeting alone: nobody has been asked.
+    #[test]
+    fn the_search_begins_where_parts_meet_unless_that_is_one_of_the_owners() {
+        assert_eq!(list(&[2, 1]).after(WorkerId(0), true, true), Some(WorkerId(2)));
+        assert_eq!(list(&[2, 1]).after(WorkerId(2), true, true), Some(WorkerId(1)));
+        assert_eq!(list(&[2, 1]).after(WorkerId(1), true, true), None);
+        assert_eq!(list(&[2, 1]).after(WorkerId(0), true, false), None);
     }
 }

@@ -19,8 +19,12 @@ pub(super) struct Context<'a> {
     pub(super) now: Millis,
     /// The port it came in by.
     pub(super) port: PortId,
-    /// It came from another worker, which found that it belongs here: it is not handed on again.
+    /// It came from another worker, which found that it belongs here: it is not handed on again, but
+    /// to the next of those that may have it.
     pub(super) is_handed: bool,
+    /// It is the first part of a datagram at the worker where the parts meet: it may have come here
+    /// only for that.
+    pub(super) meets_here: bool,
 }
 
 impl Worker {
@@ -89,7 +93,8 @@ impl Worker {
         }
         let stages = parsed.iter().zip(keys).zip(found).zip(frames).zip(verdicts);
         for ((((parsed, key), found), frame), verdict) in stages {
-            let context = Context { tables, now, port: frame.rx().port, is_handed };
+            let context =
+                Context { tables, now, port: frame.rx().port, is_handed, meets_here: false };
             *verdict = match parsed {
                 Err(reason) => Verdict::Drop(*reason),
                 Ok(parsed) => state.decide(&context, frame, parsed, key, found),
@@ -223,7 +228,8 @@ impl WorkerState {
         if packet.ttl <= 1 && takes_ttl(tables, conn.forward) {
             return self.answer_error(context, frame, packet, generate::Error::TimeExceeded);
         }
-        if !super::fragments::can_pass_in_parts(packet, translates) {
+        let can_be_parts = super::fragments::can_pass_in_parts(packet, translates);
+        if packet.fragment.is_some() && !can_be_parts {
             return Verdict::Drop(DropReason::Fragment);
         }
         // Before anything that takes time: the later parts may come in the same burst, also where
@@ -239,7 +245,11 @@ impl WorkerState {
             dest.map_or(0, |dest| forward::overhead(conn.forward, dest))
         };
         if let Some(mtu) = too_big(tables, packet, route, overhead) {
-            return self.answer_error(context, frame, packet, generate::Error::TooBig(mtu));
+            let verdict = self.answer_error(context, frame, packet, generate::Error::TooBig(mtu));
+            return match verdict {
+                Verdict::Split(_) if !can_be_parts => Verdict::Drop(DropReason::TooBig),
+                verdict => verdict,
+            };
         }
         let out = if translates {
             let ends = forward::ends(conn, direction);
@@ -346,7 +356,9 @@ impl WorkerState {
         packet: &Packet,
     ) -> Verdict {
         const REASON: DropReason = DropReason::NoDest;
-        if !generate::may_answer(context.tables, packet) || !self.may_make(context) {
+        // Nobody sends a SYN in parts, and its headers would make the reset a part too.
+        let may_answer = packet.fragment.is_none() && generate::may_answer(context.tables, packet);
+        if !may_answer || !self.may_make(context) {
             return Verdict::Drop(REASON);
         }
         let Some(reset) = crate::reset::make(frame, packet) else {
