@@ -10,7 +10,7 @@ use dpvs_core::net::{Family, Protocol};
 use dpvs_core::scheduler::Scheduler;
 use dpvs_core::steering::KEY_DEFAULT;
 use dpvs_core::tables::{
-    DestSettings, Forward, ServiceSettings, Tunnel, TunnelChecksum, TunnelKind,
+    DestSettings, Forward, NoServer, ServiceSettings, Tunnel, TunnelChecksum, TunnelKind,
 };
 use dpvs_core::testing::{
     Fixtures, Lab, Outcome, PacketBuilder, checksums_hold, end, match_key, repair_checksums,
@@ -33,6 +33,8 @@ enum Method {
     /// By a tunnel to a server of this family.
     Tunnel(Tunnel, Family),
     Snat,
+    /// There are none.
+    Nobody(NoServer),
 }
 
 impl Method {
@@ -42,6 +44,14 @@ impl Method {
             Method::Direct => DestSettings::new(Forward::Direct),
             Method::Tunnel(tunnel, _) => tunneled(tunnel),
             Method::Snat => return serve_snat(lab),
+            Method::Nobody(policy) => {
+                lab.change(|draft| draft.tables_mut().limits.no_server = policy);
+                for vip in [V, V6] {
+                    lab.serve(&service_key(Protocol::Tcp, vip, 80), SETTINGS, &[]);
+                    lab.serve(&service_key(Protocol::Udp, vip, 53), SETTINGS, &[]);
+                }
+                return;
+            }
         };
         let ports = if matches!(self, Method::Nat) { [8080, 5300] } else { [80, 53] };
         for (vip, usual, icmp) in [(V, R, Protocol::Icmp), (V6, R6, Protocol::Icmpv6)] {
@@ -127,8 +137,8 @@ fn check(name: &str, method: Method, before: &[&str]) {
                 }
                 let connections = lab.connections();
                 send(&mut lab, arrive_at, name, method);
-                if name.contains("error") {
-                    assert_eq!(lab.connections(), connections, "an error makes no connection");
+                if name.contains("error") || matches!(method, Method::Nobody(_)) {
+                    assert_eq!(lab.connections(), connections, "nothing is made");
                 }
             }
         }
@@ -156,6 +166,10 @@ macro_rules! cases {
 
 const NAT: Method = Method::Nat;
 const DR: Method = Method::Direct;
+const RESET: Method = Method::Nobody(NoServer::Reset);
+const PORT: Method = Method::Nobody(NoServer::PortUnreachable);
+const HOST: Method = Method::Nobody(NoServer::HostUnreachable);
+const PROHIBITED: Method = Method::Nobody(NoServer::Prohibited);
 const SNAT: Method = Method::Snat;
 
 const fn tunnel(kind: TunnelKind, has_checksum: bool, family: Family) -> Method {
@@ -290,6 +304,16 @@ cases! {
     snat_ping_error6_from_outside: SNAT, snat_ping6_in;
     snat_ping_error6_from_inside: SNAT, snat_ping6_in, snat_pong6_out;
     snat_ttl_1_in: SNAT;
+    reset_of_syn: RESET;
+    reset_of_syn_with_data: RESET;
+    port_unreachable: PORT;
+    host_unreachable: HOST;
+    prohibited_unreachable: PROHIBITED;
+    reset6_of_syn: RESET;
+    reset6_of_syn_with_data: RESET;
+    port6_unreachable: PORT;
+    host6_unreachable: HOST;
+    prohibited6_unreachable: PROHIBITED;
 }
 
 /// Routers between us and the servers spread what differs in the ports of the outer packet, and must

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Services and servers of every method for a [`Lab`].
 
-use super::Lab;
-use crate::DropReason;
+use super::{HeapFrame, Lab};
+use crate::conn::{Conn, ConnIndex};
 use crate::key::{Address, Endpoint};
 use crate::net::{Family, Protocol};
 use crate::tables::{DestSettings, Forward, Match, ServiceKey, ServiceSettings, Tunnel};
+use crate::{BURST, DropReason, Frame, Verdict, Worker};
 use std::net::IpAddr;
 
 /// Reads an address.
@@ -60,5 +61,30 @@ impl Lab {
     /// Returns how many frames all workers dropped, for whatever reason.
     pub fn all_drops(&self) -> u64 {
         DropReason::ALL.iter().map(|reason| self.drops(*reason)).sum()
+    }
+
+    /// Returns all connections, each with the worker that has it.
+    pub fn all(&self) -> Vec<(usize, Conn)> {
+        let of = |(at, worker): (usize, &Worker)| {
+            let table = worker.connections();
+            let all = (0..table.positions()).filter_map(|n| table.get(ConnIndex(n)).copied());
+            all.map(|conn| (at, conn)).collect::<Vec<_>>()
+        };
+        self.workers.iter().enumerate().flat_map(of).collect()
+    }
+
+    /// Returns the active, inactive and persistent connections of all servers of a service.
+    pub fn gauges(&self, key: &ServiceKey) -> [u32; 3] {
+        let dests = self.tables.service(key).map_or(&[][..], |service| &service.dests);
+        let counters = dests.iter().map(|dest| &dest.shared.counters);
+        counters.fold([0; 3], |[a, i, t], c| [a + c.active(), i + c.inactive(), t + c.persistent()])
+    }
+
+    /// Gives frames to a worker in one burst.
+    pub fn burst(&mut self, worker: usize, frames: &[Vec<u8>]) -> Vec<(Verdict, Vec<u8>)> {
+        let mut heap: Vec<HeapFrame> = frames.iter().map(|frame| HeapFrame::new(frame)).collect();
+        let mut verdicts = [Verdict::Consumed; BURST];
+        self.workers[worker].process(self.now, &mut heap, &mut verdicts);
+        verdicts.into_iter().zip(heap).map(|(v, frame)| (v, frame.bytes().to_vec())).collect()
     }
 }
