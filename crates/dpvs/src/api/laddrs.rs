@@ -26,29 +26,28 @@ pub(super) fn add(stage: &mut Stage<'_>, spec: &LaddrSpec) -> Result<(), RpcErro
         return Err(error(ErrorCode::NotSupported, text, "address"));
     }
     let standing = stage.tables().address(address).map(|standing| standing.port);
-    match standing {
-        Some(other) if other != port => {
-            let text = format!("the address stands on {}", device_name(stage.tables(), other));
-            return Err(error(ErrorCode::Invalid, text, "device"));
-        }
-        Some(_) => {}
-        None => {
-            let bits = address.family().bits();
-            let host = LocalAddress {
-                address,
-                prefix: prefix(spec.address, bits, "address")?,
-                port,
-                broadcast: None,
-                scope: Scope::Global,
-                valid_until: None,
-                preferred_until: None,
-                is_pool: true,
-                came_with_laddr: true,
-            };
-            stage.draft.add_address(host).map_err(refused)?;
-        }
+    if let Some(other) = standing.filter(|other| *other != port) {
+        let text = format!("the address stands on {}", device_name(stage.tables(), other));
+        return Err(error(ErrorCode::Invalid, text, "device"));
     }
-    stage.draft.add_laddr(&key, address, port).map_err(refused)
+    let prefix = prefix(spec.address, address.family().bits(), "address")?;
+    // First, so that a refused write brings no address to the port.
+    stage.draft.add_laddr(&key, address, port).map_err(refused)?;
+    if standing.is_some() {
+        return Ok(());
+    }
+    let host = LocalAddress {
+        address,
+        prefix,
+        port,
+        broadcast: None,
+        scope: Scope::Global,
+        valid_until: None,
+        preferred_until: None,
+        is_pool: true,
+        came_with_laddr: true,
+    };
+    stage.draft.add_address(host).map_err(refused)
 }
 
 /// Removes a local address from a service, and from the port if it came so.
