@@ -52,7 +52,7 @@ impl Daemon {
             return Ok(());
         }
         let write = |name: AddrRef| {
-            let params = serde_json::to_value(name)
+            let params = serde_json::value::to_raw_value(&name)
                 .map_err(|error| ClientError::Protocol(error.to_string()))?;
             Ok(WriteSpec { method: method::AddrDel::NAME.to_owned(), params })
         };

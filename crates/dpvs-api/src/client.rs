@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A blocking client over the daemon's Unix socket. One request at a time, or pipelined.
 
+use crate::batch::{Batch, Request, read_answers};
 use crate::rpc::{LINE_BYTES_MAX, Response};
 use crate::types::{
     AccessListParams, AccessPage, ConnListParams, Connection, Service, ServiceClients,
     ServiceListParams, ServicePage, ServiceSelector,
 };
-use crate::{Method, RpcError, method};
-use serde_json::{Value, json};
+use crate::{Method, RequestId, RpcError, method};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::env;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -58,6 +61,8 @@ pub enum ClientError {
 pub struct Client {
     reader: BufReader<UnixStream>,
     next_id: u64,
+    /// How many requests the batch has that was sent and is not yet answered.
+    sent: Option<usize>,
 }
 
 impl Client {
@@ -70,7 +75,7 @@ impl Client {
             .map_err(|source| ClientError::NotRunning { path: path.to_path_buf(), source })?;
         stream.set_read_timeout(Some(REPLY_TIMEOUT))?;
         stream.set_write_timeout(Some(REPLY_TIMEOUT))?;
-        Ok(Client { reader: BufReader::new(stream), next_id: 1 })
+        Ok(Client { reader: BufReader::new(stream), next_id: 1, sent: None })
     }
 
     /// Calls one method and waits for its reply.
@@ -78,40 +83,86 @@ impl Client {
     /// # Errors
     /// [`ClientError::Refused`] if the daemon said no; otherwise the connection is unusable.
     pub fn call<M: Method>(&mut self, params: &M::Params) -> Result<M::Reply, ClientError> {
-        let params =
-            serde_json::to_value(params).map_err(|e| ClientError::Protocol(e.to_string()))?;
-        let value = self.call_raw(M::NAME, &params)?;
-        serde_json::from_value(value).map_err(|e| ClientError::Protocol(e.to_string()))
+        self.exchange(M::NAME, params)
     }
 
     /// Calls a method by name with parameters as they are.
     ///
     /// # Errors
     /// As [`Client::call`].
-    pub fn call_raw(&mut self, name: &str, params: &Value) -> Result<Value, ClientError> {
+    pub fn call_raw<P: Serialize + ?Sized>(
+        &mut self,
+        name: &str,
+        params: &P,
+    ) -> Result<Value, ClientError> {
+        self.exchange(name, params)
+    }
+
+    fn exchange<P: Serialize + ?Sized, R: DeserializeOwned>(
+        &mut self,
+        name: &str,
+        params: &P,
+    ) -> Result<R, ClientError> {
+        self.check_is_free()?;
         let id = self.next_id;
         self.next_id += 1;
-        let request = json!({ "jsonrpc": "2.0", "id": id, "method": name, "params": params });
-        let mut line =
-            serde_json::to_vec(&request).map_err(|e| ClientError::Protocol(e.to_string()))?;
+        let mut line = Vec::new();
+        Request::new(id, name, params).write(&mut line)?;
         line.push(b'\n');
         self.reader.get_mut().write_all(&line)?;
-        let mut answer = Vec::new();
+        let answer = self.read_line()?;
+        let broken = |e: serde_json::Error| ClientError::Protocol(e.to_string());
+        let response: Response<R> = serde_json::from_slice(&answer).map_err(broken)?;
+        if response.error.is_none() && response.id != RequestId::Number(id.into()) {
+            return Err(ClientError::Protocol("an answer to another request".to_owned()));
+        }
+        response.into_outcome().map_err(broken)?.map_err(ClientError::Refused)
+    }
+
+    fn read_line(&mut self) -> Result<Vec<u8>, ClientError> {
+        let mut line = Vec::new();
         let limit = u64::try_from(LINE_BYTES_MAX).unwrap_or(u64::MAX);
-        (&mut self.reader).take(limit).read_until(b'\n', &mut answer)?;
-        if answer.last() != Some(&b'\n') {
+        (&mut self.reader).take(limit).read_until(b'\n', &mut line)?;
+        if line.last() != Some(&b'\n') {
             let text = "the connection ended in the middle of an answer";
             return Err(ClientError::Io(io::Error::new(io::ErrorKind::UnexpectedEof, text)));
         }
-        let response: Response =
-            serde_json::from_slice(&answer).map_err(|e| ClientError::Protocol(e.to_string()))?;
-        if let Some(error) = response.error {
-            return Err(ClientError::Refused(error));
+        Ok(line)
+    }
+
+    /// Sends a batch; [`Client::receive`] gets its answers, and only then more can be sent: the
+    /// daemon, which does not take more than it can answer, would wait for this side to read.
+    ///
+    /// # Errors
+    /// [`ClientError::Io`]: the connection is unusable.
+    pub fn send(&mut self, batch: Batch) -> Result<(), ClientError> {
+        self.check_is_free()?;
+        let len = batch.len();
+        if let Some(line) = batch.into_line() {
+            self.reader.get_mut().write_all(&line)?;
+            self.sent = Some(len);
         }
-        if serde_json::to_value(&response.id).ok() != Some(json!(id)) {
-            return Err(ClientError::Protocol("an answer to another request".to_owned()));
+        Ok(())
+    }
+
+    fn check_is_free(&self) -> Result<(), ClientError> {
+        match self.sent {
+            None => Ok(()),
+            Some(_) => Err(ClientError::Protocol("a batch is still to be answered".to_owned())),
         }
-        Ok(response.result.unwrap_or(Value::Null))
+    }
+
+    /// Waits for the answers to the batch that was sent, in the order of its requests; there are none
+    /// if none was.
+    ///
+    /// # Errors
+    /// As [`Client::call`]; a request that was refused is no error of the whole.
+    pub fn receive<R: DeserializeOwned + Clone>(
+        &mut self,
+    ) -> Result<Vec<Result<R, RpcError>>, ClientError> {
+        let Some(len) = self.sent.take() else { return Ok(Vec::new()) };
+        let line = self.read_line()?;
+        read_answers(&line, len)
     }
 
     /// Lists services over all pages; a service split between pages is put together again.

@@ -18,13 +18,17 @@
     reason = "the wire format has switches, each its own field"
 )]
 
+mod batch;
 mod client;
 mod error;
 mod methods;
 mod rpc;
 pub mod types;
 
+pub use batch::Batch;
 pub use client::{Client, ClientError, SOCKET_PATH_DEFAULT, socket_path};
 pub use error::{ErrorCode, ErrorData, RpcError};
 pub use methods::{Access, Call, Method, describe, method};
-pub use rpc::{Incoming, LINE_BYTES_MAX, RequestId, Response, parse_line, response_line};
+pub use rpc::{
+    BATCH_MAX, Incoming, LINE_BYTES_MAX, RequestId, Response, parse_line, response_line,
+};

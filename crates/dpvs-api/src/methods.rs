@@ -6,6 +6,7 @@ use crate::{ErrorCode, RpcError};
 use schemars::{JsonSchema, schema_for};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// Who may call a method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,9 +61,10 @@ macro_rules! methods {
             ///
             /// # Errors
             /// [`ErrorCode::MethodNotFound`], or [`ErrorCode::InvalidParams`] with the field's path.
-            pub fn parse(method: &str, params: Option<Value>) -> Result<Call, RpcError> {
+            pub fn parse(method: &str, params: Option<&RawValue>) -> Result<Call, RpcError> {
+                let params = params.map_or("{}", RawValue::get);
                 match method {
-                    $( $name => read_params(params).map(Call::$variant), )+
+                    $( $name => read(params).map(Call::$variant), )+
                     _ => Err(RpcError::new(
                         ErrorCode::MethodNotFound,
                         format!("no method {method:?}; system.describe lists them"),
@@ -195,14 +197,20 @@ methods! {
     "transaction" Operate Transaction(t::TransactionSpec) -> t::Written;
 }
 
-fn read_params<T: DeserializeOwned>(params: Option<Value>) -> Result<T, RpcError> {
-    let params = params.unwrap_or_else(|| Value::Object(serde_json::Map::new()));
-    if !params.is_object() {
-        return Err(RpcError::new(ErrorCode::InvalidParams, "params is an object with names"));
+/// Reads parameters straight into their type. Only where that fails they are made a document, in
+/// which the field at fault can be named.
+fn read<T: DeserializeOwned>(params: &str) -> Result<T, RpcError> {
+    let invalid = |text: String| RpcError::new(ErrorCode::InvalidParams, text);
+    if !params.starts_with('{') {
+        return Err(invalid("params is an object with names".to_owned()));
     }
-    serde_path_to_error::deserialize(params).map_err(|e| {
+    if let Ok(params) = serde_json::from_str(params) {
+        return Ok(params);
+    }
+    let document: Value = serde_json::from_str(params).map_err(|e| invalid(e.to_string()))?;
+    serde_path_to_error::deserialize(document).map_err(|e| {
         let path = e.path().to_string();
-        let error = RpcError::new(ErrorCode::InvalidParams, e.into_inner().to_string());
+        let error = invalid(e.into_inner().to_string());
         if path == "." { error } else { error.at(path) }
     })
 }
@@ -223,8 +231,8 @@ mod tests {
 
     #[test]
     fn an_unknown_field_is_named() {
-        let params = serde_json::json!({ "nonsense": 1 });
-        let error = Call::parse("system.ping", Some(params)).unwrap_err();
+        let params = RawValue::from_string("{\"nonsense\":1}".to_owned()).unwrap();
+        let error = Call::parse("system.ping", Some(&params)).unwrap_err();
         assert_eq!(error.code, -32602);
         assert!(error.message.contains("nonsense"), "{error}");
     }

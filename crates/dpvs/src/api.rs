@@ -24,8 +24,11 @@ use dpvs_api::types::{Empty, Written};
 use dpvs_api::{Call, ErrorCode, RpcError};
 use dpvs_core::tables::{AccessList, Tables};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 use std::sync::Arc;
+
+/// What a method answers, as it goes out.
+pub(crate) type Reply = Box<RawValue>;
 
 /// What is kept for a client between its requests.
 #[derive(Debug, Default)]
@@ -42,7 +45,7 @@ pub(crate) fn call(
     control: &mut Control,
     session: &mut Session,
     call: Call,
-) -> Result<Value, RpcError> {
+) -> Result<Reply, RpcError> {
     match call {
         Call::ServiceGet(params) => reply(services::get(control, &params)),
         Call::ServiceList(params) => reply(services::list(control, &mut session.listing, &params)),
@@ -122,7 +125,7 @@ fn written(generation: u64) -> Written {
     Written { generation }
 }
 
-fn reply<T: Serialize>(outcome: Result<T, RpcError>) -> Result<Value, RpcError> {
-    serde_json::to_value(outcome?)
+fn reply<T: Serialize>(outcome: Result<T, RpcError>) -> Result<Reply, RpcError> {
+    to_raw_value(&outcome?)
         .map_err(|error| RpcError::new(ErrorCode::Internal, format!("cannot answer: {error}")))
 }

@@ -4,6 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
 /// What runs here.
@@ -75,18 +76,19 @@ pub struct DataplaneStats {
 }
 
 /// One write of a transaction.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WriteSpec {
     /// A method whose access is `write`.
     pub method: String,
     /// Its parameters.
     #[serde(default)]
-    pub params: Value,
+    #[schemars(with = "Value")]
+    pub params: Box<RawValue>,
 }
 
 /// Writes that are applied whole or not at all.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TransactionSpec {
     /// The writes, in order.

@@ -3,9 +3,8 @@
 
 use super::{write, written};
 use crate::control::Control;
-use dpvs_api::types::{TransactionSpec, Written};
+use dpvs_api::types::{TransactionSpec, WriteSpec, Written};
 use dpvs_api::{Access, Call, ErrorCode, RpcError};
-use serde_json::Value;
 
 /// Carries out a transaction: every write on one stage, which is committed once.
 pub(super) fn run(control: &mut Control, params: TransactionSpec) -> Result<Written, RpcError> {
@@ -22,9 +21,7 @@ pub(super) fn run(control: &mut Control, params: TransactionSpec) -> Result<Writ
     let mut stage = control.stage();
     for (index, spec) in params.writes.into_iter().enumerate() {
         stage.begin_write(index);
-        let fields = Some(spec.params).filter(|params| *params != Value::Null);
-        Call::parse(&spec.method, fields)
-            .and_then(only_writes)
+        read(&spec)
             .and_then(|call| write(&mut stage, call))
             .map_err(|error| error.in_write(index))?;
     }
@@ -32,6 +29,11 @@ pub(super) fn run(control: &mut Control, params: TransactionSpec) -> Result<Writ
         Some(index) => error.in_write(index),
         None => error,
     })
+}
+
+fn read(spec: &WriteSpec) -> Result<Call, RpcError> {
+    let params = Some(&*spec.params).filter(|params| params.get() != "null");
+    Call::parse(&spec.method, params).and_then(only_writes)
 }
 
 fn only_writes(call: Call) -> Result<Call, RpcError> {

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The requests of one line, carried out one at a time, and their answers.
 
-use dpvs_api::{ErrorCode, Incoming, LINE_BYTES_MAX, RequestId, Response, RpcError};
-use serde_json::Value;
+use crate::api::Reply;
+use dpvs_api::{BATCH_MAX, ErrorCode, Incoming, LINE_BYTES_MAX, RequestId, Response, RpcError};
 
 /// Room kept for the answer of each request that is still to come.
-const ANSWER_BYTES_MIN: usize = 300;
+const ANSWER_BYTES_MIN: usize = 200;
+
+const _: () = assert!(ANSWER_BYTES_MIN * BATCH_MAX < LINE_BYTES_MAX, "all have room");
 
 /// One line's requests.
 #[derive(Debug)]
@@ -34,7 +36,7 @@ impl Batch {
 
     /// Adds the answer to a request; one that does not fit into the line becomes an error, so that
     /// every request has an answer.
-    pub(super) fn answer(&mut self, id: RequestId, outcome: Result<Value, RpcError>) {
+    pub(super) fn answer(&mut self, id: RequestId, outcome: Result<Reply, RpcError>) {
         let reserved = self.requests.as_slice().len() * ANSWER_BYTES_MIN + 3;
         let room = LINE_BYTES_MAX.saturating_sub(self.answers.len() + reserved);
         let mut text = serialize(&Response::new(id.clone(), outcome));
@@ -75,14 +77,14 @@ pub(super) fn error_line(error: RpcError) -> Vec<u8> {
     line
 }
 
-fn serialize(response: &Response) -> Vec<u8> {
+fn serialize(response: &Response<Reply>) -> Vec<u8> {
     serde_json::to_vec(response).unwrap_or_default()
 }
 
 fn too_long() -> RpcError {
     let text = format!(
-        "the answer is longer than a line may be ({LINE_BYTES_MAX} bytes): ask for less, by \
-         limit and cursor or one by one"
+        "the answer does not fit into a line ({LINE_BYTES_MAX} bytes): ask for less, by limit \
+         and cursor or one by one"
     );
     RpcError::new(ErrorCode::Range, text)
 }
@@ -99,6 +101,10 @@ mod tests {
         Batch::new((0..requests).map(one).collect(), is_array)
     }
 
+    fn long(len: usize) -> Reply {
+        serde_json::value::to_raw_value(&"x".repeat(len)).unwrap()
+    }
+
     fn number(n: u64) -> RequestId {
         RequestId::Number(n.into())
     }
@@ -106,7 +112,7 @@ mod tests {
     #[test]
     fn an_answer_that_is_too_long_becomes_an_error_with_its_id() {
         let mut one = batch(0, false);
-        one.answer(number(7), Ok(Value::String("x".repeat(LINE_BYTES_MAX))));
+        one.answer(number(7), Ok(long(LINE_BYTES_MAX)));
         let line = one.into_line();
         assert!(line.len() < 1000);
         let response: Response = serde_json::from_slice(&line).unwrap();
@@ -118,7 +124,7 @@ mod tests {
     fn in_a_batch_only_what_does_not_fit_is_replaced() {
         let mut many = batch(0, true);
         for id in 0..5 {
-            many.answer(number(id), Ok(Value::String("x".repeat(LINE_BYTES_MAX / 3))));
+            many.answer(number(id), Ok(long(LINE_BYTES_MAX / 3)));
         }
         let line = many.into_line();
         assert!(line.len() <= LINE_BYTES_MAX);

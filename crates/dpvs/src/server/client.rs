@@ -4,7 +4,7 @@
 use super::authority::{Peer, Rights};
 use super::batch::{Batch, error_line};
 use super::input::{Input, Next};
-use crate::api::{self, Session};
+use crate::api::{self, Reply, Session};
 use crate::control::Control;
 use dpvs_api::{Access, ErrorCode, LINE_BYTES_MAX, RpcError, parse_line};
 use nix::poll::PollFlags;
@@ -162,7 +162,7 @@ impl Client {
         &mut self,
         control: &mut Control,
         call: Result<dpvs_api::Call, RpcError>,
-    ) -> Result<serde_json::Value, RpcError> {
+    ) -> Result<Reply, RpcError> {
         let call = call?;
         let (method, access) = (call.name(), call.access());
         let outcome = self

@@ -6,17 +6,17 @@ use crate::Failure;
 use crate::invocation::{AccessList, Action};
 use dpvs_api::types::{Empty, ServiceRef};
 use dpvs_api::{Access, Method, method as m};
-use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 
 /// One change: a method with its parameters.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Write {
     /// What it is called in error texts.
     pub operation: Operation,
     /// The method's name.
     pub method: &'static str,
     /// Its parameters.
-    pub params: Value,
+    pub params: Box<RawValue>,
     /// Whether it may stand in a transaction.
     pub transactional: bool,
 }
@@ -58,7 +58,6 @@ pub fn write_of(action: &Action) -> Option<Result<Write, Failure>> {
 }
 
 fn write<M: Method>(operation: Operation, params: &M::Params) -> Result<Write, Failure> {
-    let params =
-        serde_json::to_value(params).map_err(|error| Failure::refused(&error.to_string()))?;
+    let params = to_raw_value(params).map_err(|error| Failure::refused(&error.to_string()))?;
     Ok(Write { operation, method: M::NAME, params, transactional: M::ACCESS == Access::Write })
 }
