@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The methods of the API, carried out on the control state. One file per object.
 //!
-//! A write changes a `Stage`; whether it stands alone or in a transaction, the stage is committed
-//! once, so a write is there whole or not at all.
+//! A write changes a `Stage`; whether it stands alone, in a transaction or among others of a batch,
+//! the stage is committed once, so a write is there whole or not at all.
 
 mod access;
 mod addrs;
@@ -77,13 +77,39 @@ pub(crate) fn call(
         single => {
             let mut stage = control.stage();
             write(&mut stage, single)?;
-            reply(stage.commit().map(written).map_err(|(_, error)| error))
+            let generation = stage.commit().map_err(|(_, error)| error)?;
+            written_reply(generation)
         }
     }
 }
 
+/// Returns whether a write may share a stage with writes that stand or fall without it: it changes
+/// the draft all or, refusing, nothing, and asks nothing of ports and workers.
+///
+/// What services are made of is written by the thousand; the rest can be carried out alone.
+pub(crate) fn shares_stage(call: &Call) -> bool {
+    matches!(
+        call,
+        Call::ServiceAdd(_)
+            | Call::ServiceReplace(_)
+            | Call::ServiceSet(_)
+            | Call::ServiceDel(_)
+            | Call::ServiceFlush(_)
+            | Call::DestAdd(_)
+            | Call::DestReplace(_)
+            | Call::DestSet(_)
+            | Call::DestDel(_)
+            | Call::LaddrAdd(_)
+            | Call::LaddrDel(_)
+            | Call::BlacklistAdd(_)
+            | Call::BlacklistDel(_)
+            | Call::WhitelistAdd(_)
+            | Call::WhitelistDel(_)
+    )
+}
+
 /// Puts one write on a stage.
-fn write(stage: &mut Stage<'_>, call: Call) -> Result<(), RpcError> {
+pub(crate) fn write(stage: &mut Stage<'_>, call: Call) -> Result<(), RpcError> {
     match call {
         Call::ServiceAdd(spec) => services::add(stage, &spec),
         Call::ServiceReplace(spec) => services::replace(stage, &spec),
@@ -123,6 +149,11 @@ fn write(stage: &mut Stage<'_>, call: Call) -> Result<(), RpcError> {
 
 fn written(generation: u64) -> Written {
     Written { generation }
+}
+
+/// The reply of a write.
+pub(crate) fn written_reply(generation: u64) -> Result<Reply, RpcError> {
+    reply(Ok(written(generation)))
 }
 
 fn reply<T: Serialize>(outcome: Result<T, RpcError>) -> Result<Reply, RpcError> {

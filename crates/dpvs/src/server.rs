@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The control socket: clients in, answers out, one thread, one poll loop.
 //!
-//! Every turn reads a bounded piece from each client that has sent something and carries out at most
-//! one request of each, so a client that floods gets no more than its share. A client that does not
-//! take its answers is not read from.
+//! Every turn reads a bounded piece from each client that has sent something and carries out one
+//! request of each, or a bounded number of writes that were sent together, so a client that floods
+//! gets no more than its share. A client that does not take its answers is not read from.
 
 mod authority;
 mod batch;
 mod client;
 mod input;
 mod socket;
+mod writes;
 
 use crate::control::{Control, ControlOptions};
 use anyhow::Context as _;

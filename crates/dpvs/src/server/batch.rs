@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The requests of one line, carried out one at a time, and their answers.
+//! The requests of one line, and their answers.
 
-use crate::api::Reply;
+use crate::api::{self, Reply};
 use dpvs_api::{BATCH_MAX, ErrorCode, Incoming, LINE_BYTES_MAX, RequestId, Response, RpcError};
 
 /// Room kept for the answer of each request that is still to come.
@@ -27,6 +27,18 @@ impl Batch {
     /// Takes the next request.
     pub(super) fn next(&mut self) -> Option<Incoming> {
         self.requests.next()
+    }
+
+    /// Returns whether the next request is a write that can share a stage with others.
+    pub(super) fn is_at_write(&self) -> bool {
+        let next = self.requests.as_slice().first();
+        next.is_some_and(|request| request.call.as_ref().is_ok_and(api::shares_stage))
+    }
+
+    /// Takes the next request if it is such a write, or one that cannot be understood.
+    pub(super) fn next_of_stage(&mut self) -> Option<Incoming> {
+        let is_bad = self.requests.as_slice().first().is_some_and(|next| next.call.is_err());
+        if is_bad || self.is_at_write() { self.next() } else { None }
     }
 
     /// Returns whether all requests have been taken.

@@ -4,6 +4,7 @@
 use super::authority::{Peer, Rights};
 use super::batch::{Batch, error_line};
 use super::input::{Input, Next};
+use super::writes;
 use crate::api::{self, Reply, Session};
 use crate::control::Control;
 use dpvs_api::{Access, ErrorCode, LINE_BYTES_MAX, RpcError, parse_line};
@@ -112,7 +113,8 @@ impl Client {
         }
     }
 
-    /// Carries out at most one request; returns whether there may be more to do.
+    /// Carries out one request, or some writes that go together; returns whether there may be more
+    /// to do.
     pub(super) fn work(&mut self, control: &mut Control, now: Instant) -> bool {
         if self.is_broken || self.is_closing || self.pending() >= OUTPUT_MAX {
             return false;
@@ -121,7 +123,9 @@ impl Client {
             return false;
         }
         let Some(mut batch) = self.batch.take() else { return true };
-        if let Some(request) = batch.next() {
+        if batch.is_at_write() {
+            writes::carry_out(control, self.peer, &mut batch);
+        } else if let Some(request) = batch.next() {
             let outcome = self.carry_out(control, request.call);
             if let Some(id) = request.id {
                 batch.answer(id, outcome);

@@ -6,6 +6,8 @@ mod access;
 #[cfg(test)]
 mod attributes;
 #[cfg(test)]
+mod batches;
+#[cfg(test)]
 mod conns;
 #[cfg(test)]
 mod harness;
