@@ -95,10 +95,6 @@ impl<'a> Session<'a> {
         outcome.map(drop).map_err(|error| refusal(write.operation, error))
     }
 
-    fn is_connected(&self) -> bool {
-        self.client.is_some()
-    }
-
     /// Prints a reply of the API as one document.
     fn write_json(&mut self, reply: &impl serde::Serialize) -> Result<(), Failure> {
         let text = serde_json::to_string_pretty(reply)

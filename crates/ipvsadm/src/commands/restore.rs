@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Carrying out the commands on stdin: line by line, or all of them or none.
 
+mod input;
+mod run;
+
 use super::{Operation, Session, Write, refusal, write_of};
 use crate::Failure;
 use crate::failure::CODE_USAGE;
 use crate::invocation::Action;
-use crate::output::complain;
 use crate::restore;
 use dpvs_api::types::{TransactionSpec, WriteSpec};
 use dpvs_api::{ClientError, LINE_BYTES_MAX, method};
-use std::io::{self, BufRead, Read};
+use input::Input;
+use run::Run;
+use std::io::{self, Read};
 
 /// Room in the transaction's line for what is around the writes.
 const ENVELOPE_BYTES: usize = 256;
@@ -21,40 +25,8 @@ fn cannot_read(error: &io::Error) -> Failure {
 /// Carries out one command a line. A refused one is printed and the next tried; a wrong command
 /// line ends the run. The exit code is 0 only if every line was carried out.
 pub(super) fn restore(session: &mut Session<'_>) -> Result<(), Failure> {
-    let mut code = 0;
-    for line in io::stdin().lock().split(b'\n') {
-        let line = line.map_err(|error| cannot_read(&error))?;
-        let Some(invocation) = restore::parse_line(&line, session.names) else { continue };
-        let outcome = invocation.and_then(|invocation| {
-            let ends = matches!(invocation.action, Action::Help | Action::Version);
-            session.execute(invocation).map(|()| ends)
-        });
-        session.out.flush();
-        match outcome {
-            Ok(false) => {}
-            // Help and version end the program wherever they stand.
-            Ok(true) => return silent(code),
-            Err(failure) => {
-                complain(&failure.message);
-                code = failure.code;
-                if failure.ends_run {
-                    return silent(code);
-                }
-            }
-        }
-    }
-    if code == 0 && !session.is_connected() {
-        session.client()?;
-    }
-    silent(code)
-}
-
-/// Makes an exit code of failures that have been printed.
-fn silent(code: u8) -> Result<(), Failure> {
-    match code {
-        0 => Ok(()),
-        code => Err(Failure { message: Vec::new(), code, ends_run: true }),
-    }
+    let mut input = Input::stdin().map_err(|error| cannot_read(&error))?;
+    Run::default().lines(session, &mut input)
 }
 
 /// Carries out all lines in one transaction, or none. Errors name the line.
