@@ -69,6 +69,7 @@ impl Daemon {
             })
             .collect::<Result<_, ClientError>>()?;
         let generation = Some(list.generation);
-        self.call::<method::Transaction>(&TransactionSpec { writes, generation }).map(|_| ())
+        self.call::<method::Transaction>(&TransactionSpec { writes, generation, more: false })
+            .map(|_| ())
     }
 }

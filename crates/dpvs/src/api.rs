@@ -19,7 +19,7 @@ mod services;
 mod system;
 mod transaction;
 
-use crate::control::{Control, Stage};
+use crate::control::{Control, Paused, Stage};
 use dpvs_api::types::{Empty, Written};
 use dpvs_api::{Call, ErrorCode, RpcError};
 use dpvs_core::tables::{AccessList, Tables};
@@ -35,6 +35,8 @@ pub(crate) type Reply = Box<RawValue>;
 pub(crate) struct Session {
     /// The snapshot that a listing by pages goes over, until its last page.
     listing: Option<Arc<Tables>>,
+    /// The transaction of which more is to come.
+    transaction: Option<Paused>,
 }
 
 /// Carries out a call. Whether the caller may do so has been checked.
@@ -73,7 +75,7 @@ pub(crate) fn call(
             control.end();
             reply(Ok(Empty {}))
         }
-        Call::Transaction(params) => reply(transaction::run(control, params)),
+        Call::Transaction(params) => reply(transaction::run(control, session, params)),
         single => {
             let mut stage = control.stage();
             write(&mut stage, single)?;

@@ -12,7 +12,7 @@ mod stage;
 pub(crate) use line::Silent;
 pub use link::{LinkChange, LinkControl};
 pub(crate) use rates::ObjectId;
-pub(crate) use stage::Stage;
+pub(crate) use stage::{Paused, Stage};
 
 use dpvs_api::{ErrorCode, RpcError};
 use dpvs_core::counters::WorkerCounters;
@@ -178,6 +178,11 @@ impl Control {
     /// Starts a change of the tables.
     pub(crate) fn stage(&mut self) -> Stage<'_> {
         Stage::new(self)
+    }
+
+    /// Goes on with a change of the tables; `None` if there has been another meanwhile.
+    pub(crate) fn resume(&mut self, paused: Paused) -> Option<Stage<'_>> {
+        Stage::resume(self, paused)
     }
 
     /// Makes a draft the tables in use, and waits until every worker has them.

@@ -11,6 +11,7 @@ use dpvs_api::types::Timeouts;
 use dpvs_api::{Call, ErrorCode, RequestId, Response, RpcError, parse_line};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
@@ -26,6 +27,8 @@ struct Seen {
     services: BTreeSet<u64>,
     /// How many requests each line had.
     lines: Vec<usize>,
+    /// Parts of transactions: how many writes, and whether more follow.
+    parts: Vec<(usize, bool)>,
 }
 
 struct Toy {
@@ -110,6 +113,15 @@ fn carry_out(seen: &mut Seen, call: Call) -> Result<Value, RpcError> {
         Call::TimeoutGet(_) => {
             let tcp = u32::try_from(seen.services.len()).unwrap();
             Ok(json!(Timeouts { tcp, tcp_fin: 0, udp: 0, icmp: 0 }))
+        }
+        Call::Transaction(spec) => {
+            let before: usize = seen.parts.iter().map(|part| part.0).sum();
+            seen.parts.push((spec.writes.len(), spec.more));
+            let bad = |write: &dpvs_api::types::WriteSpec| write.params.get().contains("192.0.2.1");
+            match spec.writes.iter().position(bad) {
+                Some(at) => Err(RpcError::new(ErrorCode::Exist, "toy").in_write(before + at)),
+                None => Ok(json!({ "generation": 1 })),
+            }
         }
         _ => Ok(json!({ "generation": 1 })),
     }
@@ -230,4 +242,34 @@ fn a_daemon_that_leaves_ends_the_run_with_one_message() {
     let (_, stderr, code) = toy.run(&["-R"], &text);
     assert!(stderr.starts_with("lost the connection to dpvs"), "{stderr}");
     assert_eq!((stderr.lines().count(), code), (1, 255));
+}
+
+#[test]
+fn an_atomic_restore_of_any_length_is_one_transaction() {
+    let toy = Toy::new();
+    let mut text = String::new();
+    for server in 0..20_000 {
+        let (high, low) = (server / 250, server % 250);
+        writeln!(text, "-a -t 10.0.0.1:80 -r 10.1.{high}.{low}:80 -b").unwrap();
+    }
+    let (stdout, stderr, code) = toy.run(&["-R", "--atomic"], &text);
+    assert_eq!((stdout.as_str(), stderr.as_str(), code), ("", "", 0));
+    let parts = std::mem::take(&mut toy.seen.lock().unwrap().parts);
+    let (last, before) = parts.split_last().unwrap();
+    assert!(parts.len() > 2 && !last.1 && before.iter().all(|part| part.1), "{parts:?}");
+    assert_eq!(parts.iter().map(|part| part.0).sum::<usize>(), 20_000);
+}
+
+#[test]
+fn a_refusal_in_a_later_part_names_its_line() {
+    let toy = Toy::new();
+    let mut text = "# the first line\n".to_owned();
+    for server in 0..10_000 {
+        let (high, low) = (server / 250, server % 250);
+        writeln!(text, "-a -t 10.0.0.1:80 -r 10.1.{high}.{low}:80 -b").unwrap();
+    }
+    text.push_str("-a -t 10.0.0.1:80 -r 192.0.2.1:80 -b\n");
+    let (_, stderr, code) = toy.run(&["-R", "--atomic"], &text);
+    assert_eq!((stderr.as_str(), code), ("line 10002: Destination already exists\n", 255));
+    assert!(toy.seen.lock().unwrap().parts.len() > 1);
 }

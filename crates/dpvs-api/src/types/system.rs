@@ -96,6 +96,11 @@ pub struct TransactionSpec {
     /// Refuse with `CONFLICT` unless this is the current generation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generation: Option<u64>,
+    /// More of the same transaction follows on this connection: nothing is applied before the part
+    /// without this, and nothing at all if a part is refused or the connection ends. Refused with
+    /// `CONFLICT` if the configuration is changed in between.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub more: bool,
 }
 
 /// One method.

@@ -5,6 +5,7 @@ use super::{Control, LinkChange};
 use dpvs_api::RpcError;
 use dpvs_core::tables::{Draft, Tables};
 use dpvs_core::{Command, NextHop, PortId};
+use std::fmt;
 
 /// A change of a port, in which write of a transaction it was asked for.
 struct LinkEffect {
@@ -21,8 +22,22 @@ pub(crate) struct Stage<'a> {
     pub(crate) draft: Draft,
     effects: Vec<LinkEffect>,
     forgotten: Vec<NextHop>,
-    /// The write that is being collected.
+    /// The index of the write that is being collected.
     write: usize,
+}
+
+/// A stage laid aside, with its writes on it.
+pub(crate) struct Paused {
+    draft: Draft,
+    effects: Vec<LinkEffect>,
+    forgotten: Vec<NextHop>,
+    write: usize,
+}
+
+impl fmt::Debug for Paused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Paused").field("writes", &self.write).finish_non_exhaustive()
+    }
 }
 
 impl<'a> Stage<'a> {
@@ -31,14 +46,32 @@ impl<'a> Stage<'a> {
         Stage { control, draft, effects: Vec::new(), forgotten: Vec::new(), write: 0 }
     }
 
+    /// Goes on with a stage that was laid aside; `None` if the tables have changed meanwhile.
+    pub(super) fn resume(control: &'a mut Control, paused: Paused) -> Option<Self> {
+        let Paused { draft, effects, forgotten, write } = paused;
+        let is_current = draft.tables().generation() == control.tables.generation();
+        is_current.then_some(Stage { control, draft, effects, forgotten, write })
+    }
+
+    /// Lays the stage aside.
+    pub(crate) fn pause(self) -> Paused {
+        let Stage { draft, effects, forgotten, write, .. } = self;
+        Paused { draft, effects, forgotten, write }
+    }
+
     /// Returns the tables as they would be.
     pub(crate) fn tables(&self) -> &Tables {
         self.draft.tables()
     }
 
-    /// Says that what follows belongs to the write at `index` of a transaction.
-    pub(crate) fn begin_write(&mut self, index: usize) {
-        self.write = index;
+    /// Returns how many writes of a transaction there have been: the index of the next.
+    pub(crate) fn writes(&self) -> usize {
+        self.write
+    }
+
+    /// Says that what follows belongs to the next write of a transaction.
+    pub(crate) fn end_write(&mut self) {
+        self.write += 1;
     }
 
     /// Adds a change of a port.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Batches: many writes published at once, each answered by itself.
+//! Batches: many writes published at once, each answered by itself; transactions in parts.
 
 use super::harness::{Api, Daemon, dest, tcp};
 use dpvs::control::LinkChange;
@@ -169,4 +169,63 @@ fn a_client_that_floods_leaves_the_others_their_turns() {
     flooding.join().unwrap();
     let page = other.0.list_services(&ServiceSelector::default()).unwrap();
     assert_eq!(page.services.len(), 24_000);
+}
+
+mod parts {
+    use super::*;
+
+    fn part(requests: &[(&str, Value)], more: bool) -> Value {
+        let write =
+            |(method, params): &(&str, Value)| json!({ "method": method, "params": params });
+        let writes: Vec<Value> = requests.iter().map(write).collect();
+        json!({ "writes": writes, "more": more })
+    }
+
+    fn services(api: &mut Api) -> usize {
+        api.ok("service.list", json!({}))["services"].as_array().unwrap().len()
+    }
+
+    #[test]
+    fn a_transaction_in_parts_is_applied_with_the_last() {
+        let daemon = Daemon::start(2);
+        let mut api = daemon.client();
+        assert_eq!(api.ok("transaction", part(&[add(80)], true))["generation"], 1);
+        assert_eq!(api.ok("transaction", part(&[add(81)], true))["generation"], 1);
+        assert_eq!(services(&mut api), 0);
+        assert_eq!(api.ok("transaction", part(&[], false))["generation"], 1);
+        assert_eq!(services(&mut api), 2);
+    }
+
+    #[test]
+    fn a_refused_part_takes_the_whole_with_it_and_names_its_write() {
+        let daemon = Daemon::start(1);
+        let mut api = daemon.client();
+        api.ok("transaction", part(&[add(80), add(81)], true));
+        let refused = api.0.call_raw("transaction", &part(&[add(82), add(80), add(83)], true));
+        let dpvs_api::ClientError::Refused(error) = refused.unwrap_err() else { panic!() };
+        assert_eq!((error.kind(), error.data.index), (ErrorCode::Exist, Some(3)));
+        assert_eq!(api.ok("transaction", part(&[], false))["generation"], 0);
+        assert_eq!(services(&mut api), 0);
+    }
+
+    #[test]
+    fn a_change_between_two_parts_is_a_conflict() {
+        let daemon = Daemon::start(1);
+        let mut api = daemon.client();
+        api.ok("transaction", part(&[add(80)], true));
+        daemon.client().ok("service.add", add(90).1);
+        assert_eq!(api.refused("transaction", part(&[add(81)], false)), "CONFLICT ");
+        assert_eq!(services(&mut api), 1);
+    }
+
+    #[test]
+    fn a_client_that_leaves_in_the_middle_leaves_nothing() {
+        let daemon = Daemon::start(1);
+        let mut api = daemon.client();
+        api.ok("transaction", part(&[add(80)], true));
+        drop(api);
+        let mut other = daemon.client();
+        assert_eq!(other.ok("transaction", part(&[add(81)], false))["generation"], 1);
+        assert_eq!(services(&mut other), 1);
+    }
 }
