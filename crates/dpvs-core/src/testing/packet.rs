@@ -13,6 +13,7 @@ pub struct PacketBuilder {
     ttl: u8,
     tos: u8,
     options: Vec<u8>,
+    id: u16,
     flags_fragment: u16,
 }
 
@@ -49,6 +50,7 @@ impl PacketBuilder {
             ttl: 64,
             tos: 0,
             options: Vec::new(),
+            id: 0xabcd,
             flags_fragment: 0x4000,
         }
     }
@@ -71,6 +73,13 @@ impl PacketBuilder {
     #[must_use]
     pub fn options(mut self, options: &[u8]) -> Self {
         self.options = options.to_vec();
+        self
+    }
+
+    /// Sets the IPv4 identification.
+    #[must_use]
+    pub fn id(mut self, id: u16) -> Self {
+        self.id = id;
         self
     }
 
@@ -163,7 +172,7 @@ impl PacketBuilder {
         let len = 20 + self.options.len();
         let mut header = vec![0x40 | u8::try_from(len / 4).unwrap(), self.tos];
         header.extend(u16::try_from(len + payload_len).unwrap().to_be_bytes());
-        header.extend([0xab, 0xcd]);
+        header.extend(self.id.to_be_bytes());
         header.extend(self.flags_fragment.to_be_bytes());
         header.extend([self.ttl, protocol, 0, 0]);
         header.extend(octets(self.src));
