@@ -4,11 +4,11 @@
 
 use dpvs_core::conn::Conn;
 use dpvs_core::key::Endpoint;
-use dpvs_core::net::Protocol;
+use dpvs_core::net::{Prefix, Protocol};
 use dpvs_core::scheduler::Scheduler;
-use dpvs_core::tables::{DestSettings, Forward, ServiceKey, ServiceSettings};
-use dpvs_core::testing::{Lab, Outcome, PacketBuilder, address, end, service_key};
-use dpvs_core::{DropReason, PortId, Verdict};
+use dpvs_core::tables::{DestSettings, Forward, Route, Scope, ServiceKey, ServiceSettings};
+use dpvs_core::testing::{HeapFrame, Lab, Outcome, PacketBuilder, address, end, service_key};
+use dpvs_core::{BURST, DropReason, Frame, PortId, Verdict};
 
 const C: &str = "198.51.100.10";
 const C2: &str = "198.51.100.11";
@@ -195,6 +195,50 @@ fn a_server_without_weight_keeps_its_connections_unless_the_service_expires_them
                 assert_eq!((lab.gauges(&tcp()), lab.gauges(&udp())), ([0; 3], [0; 3]), "{say}");
             }
         }
+    }
+}
+
+/// What goes to a server as it is must reach its link: a router would send it back to us.
+#[test]
+fn direct_routing_ends_where_a_router_comes_between() {
+    let mut lab = Lab::new(1);
+    lab.serve(&tcp(), RR, &[(end(R, 80), DestSettings::new(Forward::Direct))]);
+    lab.send(0, &p(C, V).tcp(4000, 80, SYN, &[])).sent();
+    lab.change(|draft| {
+        let route = Route {
+            prefix: Prefix::containing(R.parse().unwrap(), 32).unwrap(),
+            via: Some("10.1.1.254".parse().unwrap()),
+            port: PortId(0),
+            src: None,
+            mtu: 0,
+            scope: Scope::Global,
+            metric: 0,
+            is_connected: false,
+        };
+        draft.add_route(route).unwrap();
+    });
+    for flags in [ACK, SYN] {
+        let out = lab.send(0, &p(C, V).tcp(4000, 80, flags, &[]));
+        assert_eq!(out, Outcome::Dropped(DropReason::OffLink));
+    }
+    assert_eq!(lab.drops(DropReason::OffLink), 2);
+}
+
+#[test]
+fn a_frame_without_room_in_front_is_not_wrapped() {
+    for (headroom, is_sent) in [(19, false), (20, true)] {
+        let mut lab = Lab::new(1);
+        lab.serve(&tcp(), RR, &[(end(R, 80), DestSettings::new(Forward::Tunnel))]);
+        let bytes = p(C, V).tcp(4000, 80, SYN, &[]);
+        let mut frame = HeapFrame::new(&bytes);
+        let used = HeapFrame::HEADROOM - headroom;
+        frame.push_front(used).unwrap();
+        frame.bytes_mut().copy_within(used.., 0);
+        frame.truncate(bytes.len());
+        let mut verdicts = [Verdict::Consumed; BURST];
+        lab.workers[0].process(lab.now, &mut [frame], &mut verdicts);
+        let no_room = Verdict::Drop(DropReason::NoHeadroom);
+        assert_eq!(verdicts[0], if is_sent { Verdict::Transmit(PortId(0)) } else { no_room });
     }
 }
 
