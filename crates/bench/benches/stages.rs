@@ -79,8 +79,8 @@ fn icmp(c: &mut Criterion) {
     let mut lab = Lab::new(1);
     lab.service(Protocol::Tcp, "203.0.113.80", 80, &[("10.1.1.10", 8080)]);
     lab.change(|draft| {
-        draft.tables_mut().limits.icmp_echo_per_s = 0;
-        draft.tables_mut().limits.icmp_relayed_per_s = 0;
+        draft.tables_mut().limits.icmp.echo_per_s = 0;
+        draft.tables_mut().limits.icmp.relayed_per_s = 0;
     });
     let client = PacketBuilder::new("198.51.100.10", "203.0.113.80");
     lab.send(0, &client.tcp(40000, 80, 2, &[]));

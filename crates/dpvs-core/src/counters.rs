@@ -206,6 +206,12 @@ pub struct DestCounters {
     pub inactive: Gauge,
     /// Clients bound to it by persistence.
     pub persistent: Gauge,
+    /// ICMP errors about packets to it: unreachable.
+    pub unreachable: Gauge,
+    /// ICMP errors about packets to it: the time to live ended.
+    pub time_exceeded: Gauge,
+    /// ICMP errors about packets to it: too big.
+    pub too_big: Gauge,
 }
 
 impl HasTraffic for ServiceCounters {
@@ -304,6 +310,20 @@ worker_counters! {
     icmp_error_ptb_implausible,
     /// Related "fragmentation needed" without an MTU, from routers older than RFC 1191.
     icmp_error_ptb_zero_mtu,
+    /// Related errors that quote a TCP sequence number outside of what is under way.
+    icmp_error_sequence_odd,
+    /// Related errors whose quoted IPv4 header has a wrong checksum.
+    icmp_error_quoted_checksum_bad,
+    /// Related errors whose extensions were cut off.
+    icmp_error_extensions_stripped,
+    /// Related errors that were cut to fit their way out.
+    icmp_error_cut,
+    /// Errors about our own tunnel packets.
+    icmp_tunnel_errors,
+    /// Path MTUs of tunnels learned from those.
+    icmp_tunnel_mtu_learned,
+    /// Packets with a port's own hash of the flow that is another than ours.
+    rss_mismatched,
     /// Errors made here: the time to live ended.
     icmp_made_time_exceeded,
     /// Errors made here: too big for the way out.

@@ -25,6 +25,7 @@ mod limiter;
 pub mod neighbour;
 pub mod net;
 pub mod parse;
+pub mod path_mtu;
 mod ports;
 mod quic;
 mod reset;

@@ -146,6 +146,16 @@ impl Neighbours {
         Resolution { link: entry.link(), ask: true }
     }
 
+    /// Returns whether a neighbour was asked for and does not answer.
+    pub(crate) fn has_failed(&mut self, hop: NextHop) -> bool {
+        let is_it = |entry: &&mut Entry| entry.hop == hop;
+        self.bucket(hop)
+            .iter_mut()
+            .flatten()
+            .find(is_it)
+            .is_some_and(|entry| entry.mac.is_none() && entry.probes > PROBES_MAX)
+    }
+
     /// Learns a link address. `make` tells whether an unknown neighbour gets an entry: only one
     /// that speaks to us does.
     pub(crate) fn learn(&mut self, now: Millis, update: NeighbourUpdate, make: bool) -> bool {

@@ -124,6 +124,10 @@ pub enum Payload {
         dport: u16,
         /// Control bits.
         flags: TcpFlags,
+        /// Sequence number.
+        sequence: u32,
+        /// Acknowledgement number, if it counts.
+        ack: Option<u32>,
     },
     /// UDP.
     Udp {
@@ -394,7 +398,13 @@ fn parse_payload(
             if tcp.header_len() < TcpHeader::LEN || l4 + tcp.header_len() > packet.len() {
                 return Err(DropReason::MalformedHeader);
             }
-            Payload::Tcp { sport: tcp.sport.get(), dport: tcp.dport.get(), flags: tcp.flags }
+            Payload::Tcp {
+                sport: tcp.sport.get(),
+                dport: tcp.dport.get(),
+                flags: tcp.flags,
+                sequence: tcp.seq.get(),
+                ack: tcp.flags.has(TcpFlags::ACK).then(|| tcp.ack.get()),
+            }
         }
         (Some(Protocol::Udp), _) => {
             let udp: &UdpHeader = view(packet, l4).ok_or(TRUNCATED)?;

@@ -25,6 +25,8 @@ pub(crate) struct Wanted {
     pub(crate) dest: Endpoint,
     /// For a query: the reply's type.
     pub(crate) reply: Option<QueryType>,
+    /// Where to begin; where the last search ended if it does not matter.
+    pub(crate) start: Option<u16>,
 }
 
 /// Finds a free port or identifier on `local` and returns the key of what comes back to it.
@@ -42,7 +44,7 @@ pub(crate) fn allocate(
         (limits.local_port_min, limits.local_port_max)
     };
     let span = u32::from(last.checked_sub(first)?) + 1;
-    let mut offset = counters.cursor.get() % span;
+    let mut offset = wanted.start.map_or_else(|| counters.cursor.get(), u32::from) % span;
     let mut tries = 0;
     // `span` bounds the walk over other workers' ports, `tries` the lookups.
     for _ in 0..span {

@@ -12,7 +12,7 @@ use zerocopy::big_endian::{U16, U32};
 /// Turns a segment for a closed port into the reset that answers it (RFC 9293 section 3.10.7.1).
 /// Options and data go. Returns the reset as a packet; `None` if it is no segment, or a reset.
 pub(crate) fn make<F: Frame>(frame: &mut F, about: &Packet) -> Option<Packet> {
-    let Payload::Tcp { sport, dport, flags } = about.payload else { return None };
+    let Payload::Tcp { sport, dport, flags, .. } = about.payload else { return None };
     if flags.has(TcpFlags::RST) {
         return None;
     }

@@ -160,4 +160,14 @@ drop_reasons! {
     IcmpTtl = "icmp_ttl",
     /// More ICMP errors or echo requests than the limits allow.
     IcmpLimited = "icmp_limited",
+    /// More ICMP errors for one virtual address than its limit allows.
+    IcmpLimitedVirtual = "icmp_limited_virtual",
+    /// A path MTU of a connection too soon after the last one.
+    IcmpLimitedConnection = "icmp_limited_connection",
+    /// An ICMP error that quotes a TCP sequence number outside of what is under way.
+    IcmpSequence = "icmp_sequence",
+    /// An ICMP error whose quoted IPv4 header has a wrong checksum.
+    IcmpBadQuotedChecksum = "icmp_bad_quoted_checksum",
+    /// One client, or all together, have as many ICMP queries under way as the limits allow.
+    IcmpQueriesFull = "icmp_queries_full",
 }

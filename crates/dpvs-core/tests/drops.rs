@@ -232,7 +232,7 @@ fn icmp_that_is_no_query_and_no_related_error() {
         drops(&mut lab, &error(other, 0, [0; 4], &quote(48)), DropReason::IcmpUnknownType);
     }
     drops(&mut lab, &error(5, 1, [0; 4], &quote(48)), DropReason::IcmpRedirect);
-    lab.change(|draft| draft.tables_mut().limits.icmp_relay_source_quench = false);
+    lab.change(|draft| draft.tables_mut().limits.icmp.relays_source_quench = false);
     drops(&mut lab, &error(4, 0, [0; 4], &quote(48)), DropReason::IcmpQuench);
 }
 
@@ -264,6 +264,7 @@ fn errors_whose_quotes_are_no_good() {
 fn errors_with_path_mtus_at_the_edges() {
     let mut lab = lab();
     lab.send(0, &v4(C, V).tcp(40000, 80, SYN, &[])).sent();
+    lab.change(|draft| draft.tables_mut().limits.icmp.mtu_gap_ms = 0);
     let with = |mtu: u16| {
         let [a, b] = mtu.to_be_bytes();
         error(3, 4, [0, 0, a, b], &quote(48))
@@ -285,7 +286,7 @@ fn errors_at_their_end_of_life_and_floods_of_them() {
     lab.send(0, &v4(C, V).tcp(40000, 80, SYN, &[])).sent();
     let old = v4(X, V).ttl(1).icmp(3, 1, [0; 4], &quote(48));
     drops(&mut lab, &old, DropReason::IcmpTtl);
-    lab.change(|draft| draft.tables_mut().limits.icmp_relayed_per_s = 10);
+    lab.change(|draft| draft.tables_mut().limits.icmp.relayed_per_s = 10);
     let frame = error(3, 1, [0; 4], &quote(48));
     let sent = (0..50).filter(|_| matches!(lab.send(0, &frame), Outcome::Sent(_))).count();
     assert!(sent <= 10, "{sent} relayed");

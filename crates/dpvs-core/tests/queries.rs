@@ -201,7 +201,7 @@ fn local_replies_are_for_our_addresses_only() {
 #[test]
 fn all_checksums_of_local_replies_are_right() {
     let mut lab = Lab::new(1);
-    lab.change(|draft| draft.tables_mut().limits.icmp_echo_per_s = 0);
+    lab.change(|draft| draft.tables_mut().limits.icmp.echo_per_s = 0);
     for word in 0..=u16::MAX {
         let out = lab.send(0, &p(C, V).ping(1, 1, &word.to_be_bytes())).sent();
         assert_checksums(&out);

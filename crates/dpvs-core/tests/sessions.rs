@@ -404,7 +404,7 @@ fn without_a_server_nothing_is_said_unless_told_so() {
     let out = lab.send(0, &p(C, V).ping(7, 1, b"a")).sent();
     assert_eq!((out[34], out[35], resets(&lab), lab.connections()), (3, 3, 1, 0));
     assert_eq!(lab.drops(DropReason::NoDest), 5, "what is answered was dropped too");
-    lab.change(|draft| draft.tables_mut().limits.icmp_made_per_s = 1);
+    lab.change(|draft| draft.tables_mut().limits.icmp.made_per_s = 1);
     lab.pass(5_000);
     lab.send(0, &p(C, V).tcp(7, 80, SYN, &[])).sent();
     assert_eq!(lab.send(0, &p(C, V).tcp(8, 80, SYN, &[])), dropped, "a flood is not answered");

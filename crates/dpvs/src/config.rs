@@ -2,6 +2,7 @@
 //! The configuration file: TOML, read strictly. What it does not know is an error that names the
 //! line.
 
+mod icmp;
 mod values;
 
 use crate::cli::{Cli, PortArgument};
@@ -9,6 +10,7 @@ use crate::kernel;
 use dpdk::PortSpec;
 use dpvs_core::steering::{KEY_DEFAULT, KEY_LEN};
 use dpvs_core::tables::{Limits, NoServer, Timeouts};
+use icmp::IcmpSection;
 use serde::Deserialize;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -163,36 +165,6 @@ pub(crate) enum NoServerWord {
     Host,
     /// It is forbidden.
     Prohibited,
-}
-
-/// Limits of ICMP, per second and worker; 0 is none.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct IcmpSection {
-    pub(crate) relayed_per_s: u32,
-    pub(crate) made_per_s: u32,
-    pub(crate) echo_per_s: u32,
-    pub(crate) source_quench: SourceQuench,
-}
-
-impl Default for IcmpSection {
-    fn default() -> Self {
-        let limits = Limits::default();
-        IcmpSection {
-            relayed_per_s: limits.icmp_relayed_per_s,
-            made_per_s: limits.icmp_made_per_s,
-            echo_per_s: limits.icmp_echo_per_s,
-            source_quench: SourceQuench::Relay,
-        }
-    }
-}
-
-/// What becomes of ICMP source quench.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum SourceQuench {
-    Relay,
-    Drop,
 }
 
 /// Timeouts of idle connections in seconds.
@@ -389,10 +361,7 @@ impl Config {
             local_port_max: self.local_ports.1,
             identifier_min: self.identifiers.0,
             identifier_max: self.identifiers.1,
-            icmp_relayed_per_s: self.icmp.relayed_per_s,
-            icmp_made_per_s: self.icmp.made_per_s,
-            icmp_echo_per_s: self.icmp.echo_per_s,
-            icmp_relay_source_quench: self.icmp.source_quench == SourceQuench::Relay,
+            icmp: self.icmp.policy(),
             no_server: match self.forward.no_server {
                 NoServerWord::Drop => NoServer::Drop,
                 NoServerWord::Reset => NoServer::Reset,

@@ -73,8 +73,8 @@ fn everything_can_be_said() {
     let limits = config.limits();
     assert_eq!((limits.local_port_min, limits.local_port_max), (5000, 60000));
     assert_eq!((limits.identifier_min, limits.identifier_max), (0, 1000));
-    assert_eq!((limits.icmp_relayed_per_s, limits.icmp_echo_per_s), (1, 3));
-    assert!(!limits.icmp_relay_source_quench);
+    assert_eq!((limits.icmp.relayed_per_s, limits.icmp.echo_per_s), (1, 3));
+    assert!(!limits.icmp.relays_source_quench);
     assert_eq!((limits.no_server, limits.pass_takes_ttl), (NoServer::Reset, true));
     assert_eq!(config.timeouts().tcp_fin_ms, 5000);
     assert_eq!(config.dataplane.rss_key[..2], [0x6d, 0x5a]);

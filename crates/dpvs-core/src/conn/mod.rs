@@ -2,11 +2,13 @@
 //! Connections: the record, its states, and the table they are found in.
 
 mod sctp;
+mod sequences;
 mod table;
 mod tcp;
 mod wheel;
 
 pub use sctp::{Sctp, SctpChunk};
+pub use sequences::Sequences;
 pub use table::{ConnIndex, ConnTable, Found, TableFull, Timer};
 pub use tcp::TcpState;
 
@@ -136,6 +138,10 @@ pub struct Conn {
     pub last_seen: Millis,
     /// How long it may be idle from then on.
     pub timeout_ms: u32,
+    /// Sequence numbers of TCP under way, where they are checked.
+    pub sequences: Sequences,
+    /// When the last path MTU was told.
+    pub mtu_told_at: Option<Millis>,
     /// Packets found by `inbound`.
     pub in_packets: u64,
     /// Packets found by `outbound`.

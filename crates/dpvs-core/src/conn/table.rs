@@ -338,7 +338,7 @@ impl ConnTable {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Entries, State};
+    use super::super::{Entries, Sequences, State};
     use super::*;
     use crate::key::Address;
     use crate::net::Protocol;
@@ -365,6 +365,8 @@ mod tests {
             template: None,
             last_seen: Millis(0),
             timeout_ms: 1000,
+            sequences: Sequences::default(),
+            mtu_told_at: None,
             in_packets: 0,
             out_packets: 0,
         }

@@ -30,7 +30,8 @@ pub(super) fn bind(binding: &Binding<'_>) -> Result<Key, DropReason> {
     let server = binding.server();
     let family = server.address.family();
     let cursor = &service.counters.part(me).ok_or(DropReason::NoLocalAddress)?.laddr_cursor;
-    let wanted = Wanted { protocol: key.protocol, dest: server, reply: reply_to(key) };
+    let reply = reply_to(key);
+    let wanted = Wanted { protocol: key.protocol, dest: server, reply, start: None };
     let mut result = DropReason::NoLocalAddress;
     let count = service.laddrs.len();
     for _ in 0..count.min(LADDRS_TRIED_MAX) {

@@ -15,6 +15,7 @@ mod tunnel;
 
 pub use rewrite::rewrite;
 pub(crate) use rewrite::{rewrite_addresses, take_ttl};
+pub(crate) use tunnel::SOURCE_PORT_MIN as GUE_SOURCE_PORT_MIN;
 
 use crate::conn::{Conn, ConnTable, Direction};
 use crate::counters::LaddrCounters;
@@ -144,10 +145,10 @@ pub fn ends(conn: &Conn, direction: Direction) -> Ends {
     }
 }
 
-/// Returns the source of an error about a connection's packet that goes on in `direction`, if it is
-/// another than the error came with: the balancer's towards servers, the virtual address towards
-/// clients. Where one side is left as it is, so are the errors from there.
-pub(crate) fn error_source(conn: &Conn, direction: Direction) -> Option<Address> {
+/// Returns the address that the receiver of a connection's packets in `direction` talks to, if the
+/// method hides the other one: the balancer's for servers, the virtual address for clients. Where one
+/// side is left as it is, so are the sources of errors from there.
+pub(crate) fn peer(conn: &Conn, direction: Direction) -> Option<Address> {
     match (conn.forward, direction) {
         (Forward::FullNat | Forward::Snat, Direction::Inbound) => Some(conn.local().address),
         (Forward::FullNat | Forward::Nat, Direction::Outbound) => Some(conn.virtual_().address),

@@ -37,12 +37,25 @@ pub(super) fn bind(binding: &Binding<'_>) -> Result<Key, DropReason> {
     let counters = pool.ok_or(DropReason::NoLocalAddress)?;
     let reply = reply_to(key);
     let port = if reply.is_some() { 0 } else { key.dport };
-    let wanted =
-        Wanted { protocol: key.protocol, dest: Endpoint { address: key.dst, port }, reply };
+    // RFC 5508 REQ-1a: an identifier of a host inside becomes the same one whomever it asks, as long
+    // as no other host has that one.
+    let start = reply.map(|_| identifier_of(key));
+    let target = Endpoint { address: key.dst, port };
+    let wanted = Wanted { protocol: key.protocol, dest: target, reply, start };
     let steering = (tables.steering(), binding.me);
     let local = (dest.endpoint.address, counters);
     ports::allocate(binding.conns, steering, tables, local, wanted).ok_or_else(|| {
         counters.conflicts.add(1);
         DropReason::LocalPortsExhausted
     })
+}
+
+/// Returns a number that follows from a host and its identifier alone.
+fn identifier_of(key: &Key) -> u16 {
+    let octets = key.src.v6_octets();
+    let (pairs, _) = octets.as_chunks::<2>();
+    let fold = |sum: u16, pair: &[u8; 2]| {
+        (sum ^ u16::from_be_bytes(*pair)).wrapping_mul(0x9e37).rotate_left(7)
+    };
+    pairs.iter().fold(key.sport, fold)
 }

@@ -27,7 +27,7 @@ use zerocopy::big_endian::{U16, U32};
 /// Time to live of the outer packet.
 const TTL: u8 = 64;
 /// Source ports of GUE: 14 bits of the flow's hash above this, so that routers spread the flows.
-const SOURCE_PORT_MIN: u16 = 0xc000;
+pub(crate) const SOURCE_PORT_MIN: u16 = 0xc000;
 
 pub(super) fn check(key: &ServiceKey, endpoint: Endpoint, tunnel: Tunnel) -> Result<(), Refusal> {
     let invalid = |text: &str, at| Err(Refusal::new(RefusalKind::Invalid, text).at(at));

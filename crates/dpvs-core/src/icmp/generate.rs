@@ -32,12 +32,34 @@ pub enum Error {
 /// What cannot be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unreachable {
+    /// The network: 3/0, ICMPv6 1/0.
+    Net,
     /// The host: 3/1, ICMPv6 1/3.
     Host,
     /// The port: 3/3, ICMPv6 1/4.
     Port,
     /// It is forbidden: 3/13, ICMPv6 1/1.
     Prohibited,
+}
+
+impl Unreachable {
+    fn code_v4(self) -> u8 {
+        match self {
+            Unreachable::Net => 0,
+            Unreachable::Host => 1,
+            Unreachable::Port => 3,
+            Unreachable::Prohibited => 13,
+        }
+    }
+
+    fn code_v6(self) -> u8 {
+        match self {
+            Unreachable::Net => 0,
+            Unreachable::Prohibited => 1,
+            Unreachable::Host => 3,
+            Unreachable::Port => 4,
+        }
+    }
 }
 
 impl Error {
@@ -50,12 +72,8 @@ impl Error {
                 (3, 4, [0, 0, a, b])
             }
             (Error::TooBig(mtu), Family::V6) => (2, 0, mtu.to_be_bytes()),
-            (Error::Unreachable(Unreachable::Host), Family::V4) => (3, 1, [0; 4]),
-            (Error::Unreachable(Unreachable::Port), Family::V4) => (3, 3, [0; 4]),
-            (Error::Unreachable(Unreachable::Prohibited), Family::V4) => (3, 13, [0; 4]),
-            (Error::Unreachable(Unreachable::Host), Family::V6) => (1, 3, [0; 4]),
-            (Error::Unreachable(Unreachable::Port), Family::V6) => (1, 4, [0; 4]),
-            (Error::Unreachable(Unreachable::Prohibited), Family::V6) => (1, 1, [0; 4]),
+            (Error::Unreachable(what), Family::V4) => (3, what.code_v4(), [0; 4]),
+            (Error::Unreachable(what), Family::V6) => (1, what.code_v6(), [0; 4]),
         };
         IcmpHeader { icmp_type, code, checksum: Checksum::default(), rest }
     }

@@ -4,10 +4,15 @@
 //! * [`quote`]: reads the packet that an error embeds, by offset, changing nothing.
 //! * [`translate`]: turns an error about our packet into one that its receiver understands.
 //! * [`generate`]: makes an error out of the packet that it is about.
+//! * [`recorder`]: what became of the last errors.
 
 pub mod generate;
 pub mod quote;
+pub mod recorder;
+mod shorten;
 pub mod translate;
+
+pub(crate) use shorten::shorten;
 
 use crate::checksum::{self, Checksum};
 use crate::net::Family;

@@ -2,6 +2,7 @@
 //! The packet that an ICMP error embeds.
 
 use crate::DropReason;
+use crate::checksum;
 use crate::key::{Address, Key, QueryType};
 use crate::net::{Family, Protocol};
 use crate::parse::{Packet, walk_extensions};
@@ -32,6 +33,42 @@ pub struct Quote {
     pub key: Key,
     /// Length of the embedded packet as its header says, in bytes.
     pub len: u32,
+    /// Where what was quoted of the packet ends; extensions may follow (RFC 4884).
+    pub end: usize,
+    /// Quoted sequence number of TCP.
+    pub sequence: Option<u32>,
+    /// Whether the embedded IPv4 header has a right checksum.
+    pub is_intact: bool,
+}
+
+/// A quoted packet of a tunnel that begins here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TunnelQuote {
+    /// The other end.
+    pub server: Address,
+    /// Length of the outer packet as its header says, in bytes.
+    pub len: u32,
+}
+
+/// Reads a quoted packet that we have wrapped; `None` if it is none.
+pub fn parse_tunnel(bytes: &[u8], packet: &Packet) -> Option<TunnelQuote> {
+    let l3 = packet.l4 + IcmpHeader::LEN;
+    let datagram = bytes.get(..packet.end)?;
+    let header = match packet.family {
+        Family::V4 => parse_v4(datagram, l3).ok()?,
+        Family::V6 => parse_v6(datagram, l3).ok()?,
+    };
+    // IP in IP, IPv6 in IP, GRE; GUE is UDP from the ports that we take for it.
+    let is_tunnel = match header.protocol {
+        4 | 41 | 47 => true,
+        17 => view::<UdpHeader>(datagram, header.l4)
+            .is_some_and(|udp| udp.sport.get() >= crate::forward::GUE_SOURCE_PORT_MIN),
+        _ => false,
+    };
+    if !is_tunnel || header.src != packet.dst {
+        return None;
+    }
+    Some(TunnelQuote { server: header.dst, len: header.len })
 }
 
 /// Reads the packet that an error embeds. `packet` is the error itself.
@@ -72,6 +109,7 @@ struct Header {
     dst: Address,
     protocol: u8,
     len: u32,
+    is_intact: bool,
 }
 
 fn parse_v4(datagram: &[u8], l3: usize) -> Result<Header, DropReason> {
@@ -93,6 +131,9 @@ fn parse_v4(datagram: &[u8], l3: usize) -> Result<Header, DropReason> {
         dst: Address::v4(header.dst),
         protocol: header.protocol,
         len: u32::from(header.total_len.get()),
+        is_intact: datagram
+            .get(l3..l3 + header_len)
+            .is_some_and(|whole| checksum::verifies(checksum::sum(whole))),
     })
 }
 
@@ -113,6 +154,7 @@ fn parse_v6(datagram: &[u8], l3: usize) -> Result<Header, DropReason> {
         dst: Address::v6(header.dst),
         protocol: chain.protocol,
         len: u32::from(header.payload_len.get()) + 40,
+        is_intact: true,
     })
 }
 
@@ -147,7 +189,20 @@ fn parse_transport(datagram: &[u8], family: Family, header: &Header) -> Result<Q
         _ => return Err(DropReason::IcmpQuoteProtocol),
     };
     let key = Key { src: header.src, dst: header.dst, sport, dport, protocol };
-    Ok(Quote { l3: header.l3, l4: header.l4, checksum, key, len: header.len })
+    let sequence = match protocol {
+        Protocol::Tcp => view::<[u8; 4]>(datagram, header.l4 + PORTS_LEN).copied(),
+        _ => None,
+    };
+    Ok(Quote {
+        l3: header.l3,
+        l4: header.l4,
+        checksum,
+        key,
+        len: header.len,
+        end: datagram.len(),
+        sequence: sequence.map(u32::from_be_bytes),
+        is_intact: header.is_intact,
+    })
 }
 
 /// An error about an error must not be (RFC 1122 section 3.2.2); other messages have no connection.

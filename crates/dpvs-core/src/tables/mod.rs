@@ -10,6 +10,7 @@ mod dest;
 mod draft;
 mod draft_dests;
 mod draft_network;
+mod icmp;
 mod matching;
 mod network;
 mod refusal;
@@ -19,6 +20,7 @@ mod service;
 pub use access::{AccessList, AccessLists};
 pub use dest::{Dest, DestId, DestSettings, Forward, Tunnel, TunnelChecksum, TunnelKind};
 pub use draft::Draft;
+pub use icmp::{Check, ErrorSource, IcmpPolicy};
 pub use matching::{Match, Range};
 pub use network::{LocalAddress, Port, Scope, StaticNeighbour};
 pub use refusal::{Refusal, RefusalKind};
@@ -31,6 +33,7 @@ use crate::PortId;
 use crate::ids::position;
 use crate::key::{Address, Endpoint, Key};
 use crate::net::Protocol;
+use crate::path_mtu::PathMtus;
 use crate::steering::Steering;
 use hashbrown::HashMap;
 use service::{ServiceSlot, SlotState};
@@ -72,6 +75,8 @@ pub struct Tables {
     /// Slots of deleted services, oldest first: they keep their place for a while, so that the
     /// connections live on when the service comes back (`ipvsadm -C; ipvsadm -R`).
     deleted: VecDeque<u32>,
+    /// What is known of the ways to the far ends of tunnels.
+    path_mtus: Arc<PathMtus>,
     /// Timeouts of idle connections.
     pub timeouts: Timeouts,
     /// Limits and switches.
@@ -96,6 +101,7 @@ impl Tables {
             match_slots: Vec::new(),
             nat_index: Arc::default(),
             deleted: VecDeque::new(),
+            path_mtus: Arc::default(),
             timeouts: Timeouts::default(),
             limits,
         }
@@ -152,6 +158,20 @@ impl Tables {
     /// Returns the routes.
     pub fn routes(&self) -> &Routes {
         &self.routes
+    }
+
+    /// Returns what is known of the ways to the far ends of tunnels; all snapshots share it.
+    pub fn path_mtus(&self) -> &PathMtus {
+        &self.path_mtus
+    }
+
+    /// Returns whether an address is the host's own on a link, and its kernel has it too: what no
+    /// connection here claims may be the host's.
+    pub(crate) fn is_hosts(&self, address: Address) -> bool {
+        self.address(address).is_some_and(|ours| {
+            ours.prefix.len() < address.family().bits()
+                && self.port(ours.port).is_some_and(|port| port.has_kernel)
+        })
     }
 
     /// Returns the configured neighbours.
@@ -303,7 +323,7 @@ pub enum NoServer {
     Prohibited,
 }
 
-/// Limits and switches. Rates are per second and worker; 0 is no limit.
+/// Limits and switches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// First local port of full NAT.
@@ -314,14 +334,8 @@ pub struct Limits {
     pub identifier_min: u16,
     /// Last identifier of forwarded ICMP queries.
     pub identifier_max: u16,
-    /// ICMP errors translated.
-    pub icmp_relayed_per_s: u32,
-    /// ICMP errors made.
-    pub icmp_made_per_s: u32,
-    /// Echo requests answered.
-    pub icmp_echo_per_s: u32,
-    /// Whether source quench is translated like other errors (it is by default) or dropped.
-    pub icmp_relay_source_quench: bool,
+    /// ICMP.
+    pub icmp: IcmpPolicy,
     /// What happens where no real server is.
     pub no_server: NoServer,
     /// Whether direct routing and tunnels take one from the time to live, as a router does.
@@ -335,10 +349,7 @@ impl Default for Limits {
             local_port_max: u16::MAX,
             identifier_min: 0,
             identifier_max: u16::MAX,
-            icmp_relayed_per_s: 20_000,
-            icmp_made_per_s: 1000,
-            icmp_echo_per_s: 10_000,
-            icmp_relay_source_quench: true,
+            icmp: IcmpPolicy::default(),
             no_server: NoServer::Drop,
             pass_takes_ttl: false,
         }

@@ -3,6 +3,7 @@
 
 use super::Worker;
 use crate::conn::{Conn, ConnIndex, State};
+use crate::icmp::recorder::Decision;
 use crate::neighbour::NeighbourInfo;
 use crate::net::{Prefix, Protocol};
 use crate::tables::{ServiceId, Tables};
@@ -27,6 +28,8 @@ pub enum Command {
     List(Box<ConnQuery>),
     /// Fill in neighbours, as many as the list has room for.
     Neighbours(Vec<NeighbourInfo>),
+    /// Fill in what became of the last ICMP errors, oldest first, as many as the list has room for.
+    Decisions(Vec<Decision>),
     /// Forget a learned neighbour.
     Forget(NextHop),
     /// End all connections.
@@ -46,6 +49,8 @@ pub enum Event {
     Listed(Box<ConnQuery>),
     /// Neighbours were filled in.
     Neighbours(Vec<NeighbourInfo>),
+    /// Decisions were filled in.
+    Decisions(Vec<Decision>),
     /// Carried out.
     Done,
 }
@@ -122,6 +127,11 @@ impl Worker {
                 let room = list.capacity() - list.len();
                 list.extend(self.state.neighbours.iter(now).take(room));
                 Event::Neighbours(list)
+            }
+            Command::Decisions(mut list) => {
+                let room = list.capacity() - list.len();
+                list.extend(self.state.recorder.iter().take(room));
+                Event::Decisions(list)
             }
             Command::Forget(hop) => {
                 self.state.neighbours.forget(hop);

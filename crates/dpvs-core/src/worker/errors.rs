@@ -3,15 +3,17 @@
 //! expire or change a connection.
 
 use super::owners::{self, Owners};
-use super::process::{Context, to_kernel, too_big};
+use super::process::{Context, mtu_of, to_kernel};
 use super::{WorkerState, direction_of};
-use crate::conn::{Conn, Direction, State};
+use crate::conn::{Conn, Direction, Found, State};
 use crate::forward::{self, Ends};
 use crate::icmp::quote::{self, Quote};
-use crate::icmp::{has_good_checksum, translate::translate};
-use crate::key::{Endpoint, Key, QueryType};
+use crate::icmp::recorder::{Decision, Outcome};
+use crate::icmp::{has_good_checksum, shorten, translate::translate};
+use crate::key::{Address, Endpoint, Key, QueryType};
 use crate::net::Family;
 use crate::parse::Packet;
+use crate::tables::{Check, ErrorSource, RouteLookup};
 use crate::wire::{IcmpHeader, view};
 use crate::{DropReason, Frame, Verdict};
 
@@ -19,90 +21,217 @@ use crate::{DropReason, Frame, Verdict};
 const MTU_V4_MIN: u32 = 68;
 /// Smallest MTU of IPv6 (RFC 8201 section 4).
 const MTU_V6_MIN: u32 = 1280;
+/// What is left of a quote that is cut at least: RFC 792 has routers quote as much.
+const QUOTED_L4_LEN_MIN: usize = 8;
+
+/// What an error says.
+#[derive(Clone, Copy)]
+struct Kind {
+    icmp_type: u8,
+    code: u8,
+}
 
 impl WorkerState {
+    /// Treats an ICMP error, and remembers what became of it.
     pub(super) fn icmp_error<F: Frame>(
         &mut self,
         context: &Context<'_>,
         frame: &mut F,
         packet: &Packet,
-        icmp_type: u8,
-        code: u8,
+        (icmp_type, code): (u8, u8),
     ) -> Verdict {
+        let quoted = quote::parse(frame.bytes(), packet);
+        let kind = Kind { icmp_type, code };
+        let (verdict, outcome) = self.decide_error(context, frame, packet, kind, quoted);
+        self.recorder.record(Decision {
+            at: context.now,
+            port: context.port,
+            src: packet.src,
+            dst: packet.dst,
+            icmp_type,
+            code,
+            quote: quoted.ok().map(|quote| quote.key),
+            outcome,
+        });
+        verdict
+    }
+
+    fn decide_error<F: Frame>(
+        &mut self,
+        context: &Context<'_>,
+        frame: &mut F,
+        packet: &Packet,
+        kind: Kind,
+        quoted: Result<Quote, DropReason>,
+    ) -> (Verdict, Outcome) {
         let tables = context.tables;
         let is_served = tables.is_virtual(packet.dst) || tables.is_laddr(packet.dst);
+        let is_own = tables.address(packet.dst).is_some();
+        if is_own && self.learn_of_tunnel(context, frame.bytes(), packet, kind) {
+            return match to_kernel(context, DropReason::IcmpUnrelated) {
+                Verdict::Drop(_) => (Verdict::Consumed, Outcome::Used),
+                verdict => (verdict, Outcome::Used),
+            };
+        }
         // Errors about the host's own packets belong to its stack.
-        if !is_served && (packet.is_link_group || tables.address(packet.dst).is_some()) {
-            return to_kernel(context, DropReason::IcmpUnrelated);
+        if !is_served && (packet.is_link_group || is_own) {
+            return ended(to_kernel(context, DropReason::IcmpUnrelated));
         }
         // On its way through it may be about NAT or SNAT.
         if !is_served && !tables.has_transit() {
-            return Verdict::Drop(DropReason::NotForUs);
+            return ended(Verdict::Drop(DropReason::NotForUs));
         }
-        let is_quench = packet.family == Family::V4 && icmp_type == 4;
-        if is_quench && !tables.limits.icmp_relay_source_quench {
-            return Verdict::Drop(DropReason::IcmpQuench);
+        let is_quench = packet.family == Family::V4 && kind.icmp_type == 4;
+        if is_quench && !tables.limits.icmp.relays_source_quench {
+            return ended(Verdict::Drop(DropReason::IcmpQuench));
         }
-        match self.related(context, frame.bytes(), packet, (icmp_type, code)) {
-            Ok(Related::Elsewhere(verdict)) => verdict,
-            Ok(Related::Here(quote, conn, direction)) => {
-                self.relay(context, frame, packet, &quote, &conn, direction)
+        let related = quoted.and_then(|quote| {
+            let found = self.related(context, packet, &quote)?;
+            if let Related::Here(found) = &found {
+                self.check(context, frame.bytes(), packet, (&quote, kind), found)?;
             }
-            Err(reason) => Verdict::Drop(reason),
+            Ok((quote, found))
+        });
+        match related {
+            Ok((_, Related::Elsewhere(verdict))) => ended(verdict),
+            Ok((quote, Related::Here(found))) => {
+                let direction = found.direction;
+                match self.relay(context, frame, packet, (&quote, kind), &found) {
+                    verdict @ Verdict::Drop(_) => ended(verdict),
+                    verdict => (verdict, Outcome::Relayed(direction)),
+                }
+            }
+            // The host has the address too, and the error may be about its own packet.
+            Err(reason) if is_own && tables.is_hosts(packet.dst) => {
+                ended(to_kernel(context, reason))
+            }
+            Err(reason) => ended(Verdict::Drop(reason)),
         }
+    }
+
+    /// Learns from an error about a packet of one of our tunnels. Returns whether it was one.
+    fn learn_of_tunnel(
+        &mut self,
+        context: &Context<'_>,
+        bytes: &[u8],
+        packet: &Packet,
+        kind: Kind,
+    ) -> bool {
+        let Some(quoted) = quote::parse_tunnel(bytes, packet) else { return false };
+        let policy = &context.tables.limits.icmp;
+        if !self.relayed.take(context.now, policy.relayed_per_s, policy.relayed_per_s)
+            || !has_good_checksum(bytes, packet)
+        {
+            return false;
+        }
+        self.counters.icmp_tunnel_errors.add(1);
+        let Some(mtu) = mtu_told(bytes, packet, kind) else { return true };
+        let mtus = context.tables.path_mtus();
+        if mtus.learn(context.now, quoted.server, mtu, quoted.len) {
+            self.counters.icmp_tunnel_mtu_learned.add(1);
+        }
+        true
     }
 
     /// Finds the connection that an error is about. Nothing is changed by this.
     fn related(
         &mut self,
         context: &Context<'_>,
-        bytes: &[u8],
         packet: &Packet,
-        kind: (u8, u8),
+        quote: &Quote,
     ) -> Result<Related, DropReason> {
-        let tables = context.tables;
-        let quote = quote::parse(bytes, packet)?;
         // The error went to the host that sent the quoted packet, or it is not about that packet.
         if quote.key.src != packet.dst {
             return Err(DropReason::IcmpSourceMismatch);
         }
         // The quote is what we sent: its connection is found by what would answer it.
         let key = quote.key.reversed().ok_or(DropReason::IcmpUnrelated)?;
-        let Some(found) = self.conns.find(&key) else {
+        let Some(Found { index, entry }) = self.conns.find(&key) else {
             return match self.hand_on(context, &owners_of_quoted(context, &quote.key, &key)) {
                 Some(verdict) => Ok(Related::Elsewhere(verdict)),
                 None => Err(DropReason::IcmpUnrelated),
             };
         };
-        let limit = tables.limits.icmp_relayed_per_s;
-        if !self.relayed.take(context.now, limit, limit) {
+        let conn = *self.conns.get(index).ok_or(DropReason::IcmpUnrelated)?;
+        let is_reply = matches!(conn.state, State::Reply { .. });
+        let found = Found { index, entry };
+        Ok(Related::Here(Relation { conn, found, direction: direction_of(entry, is_reply) }))
+    }
+
+    /// Checks an error about a connection of ours: limits first, what costs more later.
+    fn check(
+        &mut self,
+        context: &Context<'_>,
+        bytes: &[u8],
+        packet: &Packet,
+        (quote, kind): (&Quote, Kind),
+        relation: &Relation,
+    ) -> Result<(), DropReason> {
+        let policy = context.tables.limits.icmp;
+        let now = context.now;
+        if !self.relayed.take(now, policy.relayed_per_s, policy.relayed_per_s) {
             return Err(DropReason::IcmpLimited);
+        }
+        let per_virtual = policy.relayed_per_virtual_per_s;
+        let virtual_ = relation.conn.virtual_().address.bits();
+        if !self.relayed_per_virtual.take(now, virtual_, per_virtual, per_virtual) {
+            return Err(DropReason::IcmpLimitedVirtual);
         }
         if !has_good_checksum(bytes, packet) {
             return Err(DropReason::IcmpBadChecksum);
         }
-        self.check_mtu(bytes, packet, &quote, kind)?;
-        if packet.ttl <= 1 {
+        if !quote.is_intact && policy.quoted_checksum != Check::Off {
+            self.counters.icmp_error_quoted_checksum_bad.add(1);
+            if policy.quoted_checksum == Check::Drop {
+                return Err(DropReason::IcmpBadQuotedChecksum);
+            }
+        }
+        self.check_sequence(policy.sequence, quote, relation)?;
+        if packet.ttl <= 1 && relation.conn.forward.sees_replies() {
             return Err(DropReason::IcmpTtl);
         }
-        let conn = *self.conns.get(found.index).ok_or(DropReason::IcmpUnrelated)?;
-        let is_reply = matches!(conn.state, State::Reply { .. });
-        Ok(Related::Here(quote, conn, direction_of(found.entry, is_reply)))
+        self.check_mtu(context, bytes, packet, (quote, kind), relation)
+    }
+
+    /// Checks that a quoted segment may be under way (RFC 5927 section 4.1): whoever guesses at an
+    /// error does not know the sequence numbers.
+    fn check_sequence(
+        &self,
+        check: Check,
+        quote: &Quote,
+        relation: &Relation,
+    ) -> Result<(), DropReason> {
+        // The quoted segment went the other way than the error.
+        let sender = match relation.direction {
+            Direction::Inbound => Direction::Outbound,
+            Direction::Outbound => Direction::Inbound,
+        };
+        let is_odd = check != Check::Off
+            && quote.sequence.is_some_and(|sequence| {
+                !relation.conn.sequences.may_be_under_way(sender, sequence)
+            });
+        if is_odd {
+            self.counters.icmp_error_sequence_odd.add(1);
+            if check == Check::Drop {
+                return Err(DropReason::IcmpSequence);
+            }
+        }
+        Ok(())
     }
 
     /// Checks the MTU of "fragmentation needed" and "packet too big" (RFC 5927 section 7).
     fn check_mtu(
-        &self,
+        &mut self,
+        context: &Context<'_>,
         bytes: &[u8],
         packet: &Packet,
-        quote: &Quote,
-        kind: (u8, u8),
+        (quote, kind): (&Quote, Kind),
+        relation: &Relation,
     ) -> Result<(), DropReason> {
-        let icmp: &IcmpHeader = view(bytes, packet.l4).ok_or(DropReason::TruncatedHeader)?;
-        let (mtu, least) = match (packet.family, kind) {
-            (Family::V4, (3, 4)) => (icmp.mtu_v4(), MTU_V4_MIN),
-            (Family::V6, (2, _)) => (icmp.mtu_v6(), MTU_V6_MIN),
-            _ => return Ok(()),
+        let Some(mtu) = mtu_told(bytes, packet, kind) else { return Ok(()) };
+        let least = match packet.family {
+            Family::V4 => MTU_V4_MIN,
+            Family::V6 => MTU_V6_MIN,
         };
         if mtu == 0 && packet.family == Family::V4 {
             // A router older than RFC 1191: the receiver knows what to do (its section 5).
@@ -112,26 +241,34 @@ impl WorkerState {
         } else if mtu >= quote.len {
             self.counters.icmp_error_ptb_implausible.add(1);
         }
+        let gap_ms = u64::from(context.tables.limits.icmp.mtu_gap_ms);
+        let Some(conn) = self.conns.get_mut(relation.found.index) else { return Ok(()) };
+        if conn.mtu_told_at.is_some_and(|at| context.now.since(at) < gap_ms) {
+            return Err(DropReason::IcmpLimitedConnection);
+        }
+        conn.mtu_told_at = Some(context.now);
         Ok(())
     }
 
-    /// Translates a related error and sends it on. `direction` is the way of the packets that have
-    /// the error's direction: from the client's side inbound.
+    /// Translates a related error and sends it on.
     fn relay<F: Frame>(
         &mut self,
         context: &Context<'_>,
         frame: &mut F,
         packet: &Packet,
-        quote: &Quote,
-        conn: &Conn,
-        direction: Direction,
+        (quote, kind): (&Quote, Kind),
+        Relation { conn, direction, .. }: &Relation,
     ) -> Verdict {
-        let tables = context.tables;
-        if direction == Direction::Inbound {
-            let service = tables.service_by_id(conn.service);
-            if service.and_then(|service| service.dest(conn.dest)).is_none() {
-                return Verdict::Drop(DropReason::DestGone);
-            }
+        let (tables, direction) = (context.tables, *direction);
+        let service = tables.service_by_id(conn.service);
+        let dest = service.and_then(|service| service.dest(conn.dest));
+        if direction == Direction::Inbound && dest.is_none() {
+            return Verdict::Drop(DropReason::DestGone);
+        }
+        if direction == Direction::Outbound
+            && let Some(part) = dest.and_then(|dest| dest.shared.counters.part(self.me.index()))
+        {
+            count_about_server(part, packet.family, kind);
         }
         if !conn.forward.sees_replies() {
             // What the server sent past us is its own: the error goes where the data goes.
@@ -143,34 +280,127 @@ impl WorkerState {
         }
         let ends = forward::ends(conn, direction);
         let route = tables.routes().lookup(ends.dst.address);
-        if too_big(tables, packet, route, 0).is_some() {
+        let Some(packet) = self.fit(context, frame, packet, quote, route) else {
             return Verdict::Drop(DropReason::TooBig);
-        }
-        let source = forward::error_source(conn, direction).unwrap_or(packet.src);
-        let outer = Ends { src: Endpoint { address: source, ..ends.src }, ..ends };
-        // The quoted packet went the other way: it is what the error's receiver once sent.
-        let sent = Ends { src: ends.dst, dst: ends.src };
-        let inner = if conn.protocol().is_icmp() {
-            // Its identifier is the one on that side, and stands where a source port would.
-            let identifier = match direction {
-                Direction::Inbound => conn.local().port,
-                Direction::Outbound => conn.client().port,
-            };
-            Ends { src: Endpoint { port: identifier, ..sent.src }, ..sent }
-        } else {
-            sent
         };
-        if translate(frame.bytes_mut(), packet, quote, outer, inner).is_none() {
+        let source = error_source(context, conn, direction, packet.src, route);
+        let outer = Ends { src: Endpoint { address: source, ..ends.src }, ..ends };
+        let inner = quoted_ends(conn, direction, ends);
+        if translate(frame.bytes_mut(), &packet, quote, outer, inner).is_none() {
             return Verdict::Drop(DropReason::IcmpBadQuote);
         }
         match direction {
             Direction::Inbound => self.counters.icmp_error_relayed_in.add(1),
             Direction::Outbound => self.counters.icmp_error_relayed_out.add(1),
         }
-        let out = Packet { src: outer.src.address, dst: outer.dst.address, ..*packet };
+        let out = Packet { src: outer.src.address, dst: outer.dst.address, ..packet };
         debug_assert_eq!(out.dst, inner.src.address, "an error goes to whom it quotes");
         self.send_by(tables, context.now, frame, &out, route)
     }
+
+    /// Cuts off what does not fit the way out, and extensions that are not to be seen. Nothing is
+    /// ever fragmented here, and no error is made about an error.
+    fn fit<F: Frame>(
+        &self,
+        context: &Context<'_>,
+        frame: &mut F,
+        packet: &Packet,
+        quote: &Quote,
+        route: Option<RouteLookup>,
+    ) -> Option<Packet> {
+        let policy = &context.tables.limits.icmp;
+        let mut packet = *packet;
+        if policy.strips_extensions && quote.end < packet.end {
+            packet = shorten(frame, &packet, even(quote.end, packet.l4))?;
+            self.counters.icmp_error_extensions_stripped.add(1);
+        }
+        let mtu = route.map_or(u32::MAX, |route| mtu_of(context.tables, packet.family, route, 0));
+        let end = packet.l3.saturating_add(usize::try_from(mtu).unwrap_or(usize::MAX));
+        if end < packet.end {
+            let end = even(end, packet.l4);
+            if end < quote.l4 + QUOTED_L4_LEN_MIN {
+                return None;
+            }
+            packet = shorten(frame, &packet, end)?;
+            self.counters.icmp_error_cut.add(1);
+        }
+        Some(packet)
+    }
+}
+
+/// Returns the largest end not behind `end` that is an even distance behind `l4`.
+fn even(end: usize, l4: usize) -> usize {
+    end - (end - l4) % 2
+}
+
+/// Pairs a final verdict with what the recorder calls it.
+fn ended(verdict: Verdict) -> (Verdict, Outcome) {
+    let outcome = match verdict {
+        Verdict::Drop(reason) => Outcome::Dropped(reason),
+        Verdict::Redirect(worker) => Outcome::Steered(worker),
+        Verdict::Kernel(_) => Outcome::Host,
+        _ => Outcome::Used,
+    };
+    (verdict, outcome)
+}
+
+/// Returns the MTU that an error tells, 0 if it should and does not; `None` if its kind tells none.
+fn mtu_told(bytes: &[u8], packet: &Packet, kind: Kind) -> Option<u32> {
+    let icmp: &IcmpHeader = view(bytes, packet.l4)?;
+    match (packet.family, kind.icmp_type, kind.code) {
+        (Family::V4, 3, 4) => Some(icmp.mtu_v4()),
+        (Family::V6, 2, _) => Some(icmp.mtu_v6()),
+        _ => None,
+    }
+}
+
+/// Counts an error about packets to a real server: what it, or a router on the way to it, says.
+fn count_about_server(part: &crate::counters::DestCounters, family: Family, kind: Kind) {
+    match (family, kind.icmp_type, kind.code) {
+        (Family::V4, 3, 4) | (Family::V6, 2, _) => part.too_big.increment(),
+        (Family::V4, 3, _) | (Family::V6, 1, _) => part.unreachable.increment(),
+        (Family::V4, 11, _) | (Family::V6, 3, _) => part.time_exceeded.increment(),
+        _ => {}
+    }
+}
+
+/// Returns the source of a translated error: that of the receiver's peer where the peer itself, or
+/// somebody the receiver should not see, sent it.
+fn error_source(
+    context: &Context<'_>,
+    conn: &Conn,
+    direction: Direction,
+    sender: Address,
+    route: Option<RouteLookup>,
+) -> Address {
+    let tables = context.tables;
+    let policy = &tables.limits.icmp;
+    let Some(peer) = forward::peer(conn, direction) else { return sender };
+    let (source, other_end) = match direction {
+        Direction::Inbound => (policy.source_to_servers, conn.client().address),
+        Direction::Outbound => (policy.source_to_clients, conn.dest_end().address),
+    };
+    match source {
+        ErrorSource::Keep if sender != other_end => sender,
+        ErrorSource::Own if sender != other_end => route
+            .and_then(|route| route.src.or_else(|| tables.source_for(route.port, route.next_hop)))
+            .unwrap_or(peer),
+        _ => peer,
+    }
+}
+
+/// Returns the ends that the quoted packet gets: it is what the error's receiver once sent.
+fn quoted_ends(conn: &Conn, direction: Direction, ends: Ends) -> Ends {
+    let sent = Ends { src: ends.dst, dst: ends.src };
+    if !conn.protocol().is_icmp() {
+        return sent;
+    }
+    // The identifier is the one on that side, and stands where a source port would.
+    let identifier = match direction {
+        Direction::Inbound => conn.local().port,
+        Direction::Outbound => conn.client().port,
+    };
+    Ends { src: Endpoint { port: identifier, ..sent.src }, ..sent }
 }
 
 /// Returns the workers that may have the connection of a packet that an error quotes. `answer` is
@@ -195,8 +425,16 @@ fn owners_of_quoted(context: &Context<'_>, quoted: &Key, answer: &Key) -> Owners
     owners::of_transit(tables, answer, service, false)
 }
 
+/// What an error relates to.
+struct Relation {
+    conn: Conn,
+    found: Found,
+    /// The way of the packets that have the error's direction: from the client's side inbound.
+    direction: Direction,
+}
+
 #[allow(clippy::large_enum_variant, reason = "lives for one frame, on the stack")]
 enum Related {
     Elsewhere(Verdict),
-    Here(Quote, Conn, Direction),
+    Here(Relation),
 }

@@ -12,6 +12,7 @@ mod owners;
 mod persistence;
 mod process;
 mod queries;
+mod query_share;
 mod sessions;
 
 pub use control::{Command, ConnFilter, ConnInfo, ConnQuery, Event};
@@ -19,7 +20,8 @@ pub use control::{Command, ConnFilter, ConnInfo, ConnQuery, Event};
 use crate::conn::{ConnTable, Direction};
 use crate::counters::WorkerCounters;
 use crate::fragment::{self, FragmentTable};
-use crate::limiter::TokenBucket;
+use crate::icmp::recorder::Recorder;
+use crate::limiter::{Buckets, TokenBucket};
 use crate::neighbour::{Link, NeighbourUpdate, Neighbours};
 use crate::net::Mac;
 use crate::parse::{Packet, Parsed};
@@ -27,6 +29,7 @@ use crate::tables::{RouteLookup, Tables};
 use crate::wire::{EtherType, EthernetHeader, view_mut};
 use crate::{DropReason, Frame, Millis, NextHop, PortId, Verdict, WorkerId};
 use arrayvec::ArrayVec;
+use query_share::QueryShare;
 use std::sync::Arc;
 use zerocopy::big_endian::U16;
 
@@ -36,6 +39,9 @@ const MADE_LEN_MAX: usize = 96;
 const MADE_MAX: usize = 64;
 /// Connections to a template, at least: a client that is bound has at least one, mostly several.
 const TEMPLATE_SHARE: usize = 4;
+/// Of this many places in the connection table a query pair may have one: a pair takes two, so that at
+/// least half of the table is left for others.
+const QUERY_SHARE: usize = 4;
 /// Datagrams whose parts are known at a time.
 const FRAGMENTED_MAX: usize = 4096;
 /// Most link addresses learned between two looks of the caller; more are learned again later.
@@ -75,9 +81,15 @@ struct WorkerState {
     fragments: FragmentTable<fragments::Continuation>,
     neighbours: Neighbours,
     counters: Arc<WorkerCounters>,
+    queries: QueryShare,
     relayed: TokenBucket,
+    relayed_per_virtual: Buckets,
+    made_per_destination: Buckets,
+    echoes_per_address: Buckets,
+    echoes_per_source: Buckets,
+    prohibited: TokenBucket,
+    recorder: Recorder,
     made_errors: TokenBucket,
-    echoes: TokenBucket,
     made: ArrayVec<MadeFrame, MADE_MAX>,
     learned: ArrayVec<NeighbourUpdate, LEARNED_MAX>,
 }
@@ -102,9 +114,15 @@ impl Worker {
                 fragments: FragmentTable::with_capacity(FRAGMENTED_MAX),
                 neighbours: Neighbours::new(),
                 counters,
+                queries: QueryShare::new(capacity / QUERY_SHARE),
                 relayed: TokenBucket::default(),
+                relayed_per_virtual: Buckets::new(),
+                made_per_destination: Buckets::new(),
+                echoes_per_address: Buckets::new(),
+                echoes_per_source: Buckets::new(),
+                prohibited: TokenBucket::default(),
+                recorder: Recorder::new(),
                 made_errors: TokenBucket::default(),
-                echoes: TokenBucket::default(),
                 made: ArrayVec::new(),
                 learned: ArrayVec::new(),
             },

@@ -4,7 +4,7 @@
 
 use super::WorkerState;
 use crate::Millis;
-use crate::conn::{Conn, ConnIndex, Entries, State, Timer};
+use crate::conn::{Conn, ConnIndex, Entries, Sequences, State, Timer};
 use crate::key::Key;
 use crate::tables::{Dest, Persistence, Service, Tables};
 
@@ -60,6 +60,8 @@ impl WorkerState {
             template: None,
             last_seen: now,
             timeout_ms: persistence.timeout_ms,
+            sequences: Sequences::default(),
+            mtu_told_at: None,
             in_packets: 0,
             out_packets: 0,
         };

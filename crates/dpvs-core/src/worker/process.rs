@@ -5,12 +5,15 @@ use super::{Worker, WorkerState};
 use crate::conn::{Conn, Direction, Found, State};
 use crate::forward;
 use crate::icmp::generate;
-use crate::key::Key;
+use crate::key::{Address, Key};
 use crate::net::Family;
 use crate::parse::{Packet, Parsed, Payload, parse};
 use crate::tables::{Dest, Forward, LocalAddress, NoServer, RouteLookup, Tables};
 use crate::wire::{Ipv4Header, view};
-use crate::{BURST, DropReason, Frame, Millis, PortId, Verdict};
+use crate::{BURST, DropReason, Frame, Millis, NextHop, PortId, Verdict};
+
+/// Errors that one destination may get at once: a traceroute sends three probes for each hop.
+const DESTINATION_BURST: u32 = 6;
 
 /// A stage's view of one frame.
 #[derive(Clone, Copy)]
@@ -164,7 +167,7 @@ impl WorkerState {
             (_, Some(_), Some(found)) => self.forward(context, frame, packet, found),
             (_, Some(key), None) => self.miss(context, frame, packet, &key),
             (Payload::IcmpError { icmp_type, code }, ..) => {
-                self.icmp_error(context, frame, packet, icmp_type, code)
+                self.icmp_error(context, frame, packet, (icmp_type, code))
             }
             (Payload::NeighbourDiscovery, ..) => self.discovery(context, frame, packet),
             (Payload::IcmpOther { icmp_type }, ..) => icmp_other(context, packet, icmp_type),
@@ -238,12 +241,26 @@ impl WorkerState {
             self.expect_parts(context.now, packet, conn, direction);
         }
         let target = forward::towards(conn, direction);
-        let route = tables.routes().lookup(target);
-        let overhead = if translates {
-            0
-        } else {
-            dest.map_or(0, |dest| forward::overhead(conn.forward, dest))
-        };
+        let mut route = tables.routes().lookup(target);
+        let overhead = dest.map_or(0, |dest| forward::overhead(conn.forward, dest));
+        if overhead > 0
+            && let Some(route) = &mut route
+            && let Some(mtu) = tables.path_mtus().find(context.now, target)
+        {
+            route.mtu = if route.mtu == 0 { mtu } else { route.mtu.min(mtu) };
+        }
+        if let Some(what) = self.unreachable(context, direction, route) {
+            let reason = match what {
+                generate::Unreachable::Net => DropReason::NoRoute,
+                _ => DropReason::NeighbourUnresolved,
+            };
+            return self.answer(
+                context,
+                frame,
+                packet,
+                (generate::Error::Unreachable(what), reason),
+            );
+        }
         if let Some(mtu) = too_big(tables, packet, route, overhead) {
             let verdict = self.answer_error(context, frame, packet, generate::Error::TooBig(mtu));
             return match verdict {
@@ -297,11 +314,28 @@ impl WorkerState {
         {
             return Verdict::Split(mtu);
         }
-        if !generate::may_answer(context.tables, packet) || !self.may_make(context) {
+        self.answer(context, frame, packet, (error, reason))
+    }
+
+    /// Drops a packet for `reason`, telling its sender by `error` if that is allowed and within the
+    /// limits.
+    pub(super) fn answer<F: Frame>(
+        &mut self,
+        context: &Context<'_>,
+        frame: &mut F,
+        packet: &Packet,
+        (error, reason): (generate::Error, DropReason),
+    ) -> Verdict {
+        let is_prohibited =
+            error == generate::Error::Unreachable(generate::Unreachable::Prohibited);
+        if !generate::may_answer(context.tables, packet)
+            || !self.may_make(context, packet.src, is_prohibited)
+        {
             return Verdict::Drop(reason);
         }
-        // The error comes from the address that the packet was for: most filters let that pass.
-        let Some(made) = generate::make(frame, packet, error, packet.dst) else {
+        let made = error_origin(context, packet)
+            .and_then(|source| generate::make(frame, packet, error, source));
+        let Some(made) = made else {
             return Verdict::Drop(reason);
         };
         match self.send(context.tables, context.now, frame, &made) {
@@ -319,15 +353,47 @@ impl WorkerState {
         }
     }
 
-    /// Returns whether the limit of what we say of ourselves allows one more answer.
-    fn may_make(&mut self, context: &Context<'_>) -> bool {
-        let limits = &context.tables.limits;
-        let burst = (limits.icmp_made_per_s / 20).max(1);
-        let may = self.made_errors.take(context.now, limits.icmp_made_per_s, burst);
+    /// Returns whether the limits of what we say of ourselves allow one more answer to
+    /// `destination`, whose own limit comes first: its flood must not silence us for others.
+    fn may_make(
+        &mut self,
+        context: &Context<'_>,
+        destination: Address,
+        is_prohibited: bool,
+    ) -> bool {
+        let policy = &context.tables.limits.icmp;
+        let now = context.now;
+        let each = policy.made_per_destination_per_s;
+        let burst = each.saturating_mul(DESTINATION_BURST);
+        let all_burst = (policy.made_per_s / 20).max(1);
+        let prohibited = policy.prohibited_per_s;
+        let may = self.made_per_destination.take(now, destination.bits(), each, burst)
+            && (!is_prohibited || self.prohibited.take(now, prohibited, prohibited))
+            && self.made_errors.take(now, policy.made_per_s, all_burst);
         if !may {
             self.counters.icmp_made_limited.add(1);
         }
         may
+    }
+
+    /// Returns what is to be told of a way that does not exist. Servers are told that there is no
+    /// route to a client; clients are told of servers only where that is wished, since it says how
+    /// it looks behind us.
+    fn unreachable(
+        &mut self,
+        context: &Context<'_>,
+        direction: Direction,
+        route: Option<RouteLookup>,
+    ) -> Option<generate::Unreachable> {
+        let tells = context.tables.limits.icmp.tells_unreachable;
+        match route {
+            None if tells || direction == Direction::Outbound => Some(generate::Unreachable::Net),
+            Some(route) if tells => {
+                let hop = NextHop { port: route.port, address: route.next_hop };
+                self.neighbours.has_failed(hop).then_some(generate::Unreachable::Host)
+            }
+            _ => None,
+        }
     }
 
     /// Treats a packet for a service that has no real server for it, as the configuration says.
@@ -358,7 +424,7 @@ impl WorkerState {
         const REASON: DropReason = DropReason::NoDest;
         // Nobody sends a SYN in parts, and its headers would make the reset a part too.
         let may_answer = packet.fragment.is_none() && generate::may_answer(context.tables, packet);
-        if !may_answer || !self.may_make(context) {
+        if !may_answer || !self.may_make(context, packet.src, false) {
             return Verdict::Drop(REASON);
         }
         let Some(reset) = crate::reset::make(frame, packet) else {
@@ -390,6 +456,16 @@ pub(super) fn takes_ttl(tables: &Tables, method: Forward) -> bool {
     method.sees_replies() || tables.limits.pass_takes_ttl
 }
 
+/// Returns the source of an error about a packet: the address that the packet was for, which most
+/// filters let pass, or, of one on its way through, an address of ours on the port it came in by.
+fn error_origin(context: &Context<'_>, packet: &Packet) -> Option<Address> {
+    let tables = context.tables;
+    let is_ours = tables.is_virtual(packet.dst)
+        || tables.is_laddr(packet.dst)
+        || tables.address(packet.dst).is_some();
+    if is_ours { Some(packet.dst) } else { tables.source_for(context.port, packet.src) }
+}
+
 /// Sends a packet on by a method that does not translate.
 fn pass<F: Frame>(
     context: &Context<'_>,
@@ -419,16 +495,20 @@ pub(super) fn too_big(
     route: Option<RouteLookup>,
     overhead: usize,
 ) -> Option<u32> {
-    let route = route?;
+    let mtu = mtu_of(tables, packet.family, route?, overhead);
+    (u32::try_from(packet.len()).unwrap_or(u32::MAX) > mtu).then_some(mtu)
+}
+
+/// Returns how long a packet of a family may be that goes out by a route with `overhead` bytes more.
+pub(super) fn mtu_of(tables: &Tables, family: Family, route: RouteLookup, overhead: usize) -> u32 {
     let port_mtu = tables.port(route.port).map_or(u32::MAX, |port| port.mtu);
     let mtu = if route.mtu == 0 { port_mtu } else { route.mtu.min(port_mtu) };
     let mtu = mtu.saturating_sub(u32::try_from(overhead).unwrap_or(0));
-    let mtu = match packet.family {
+    match family {
         Family::V4 => mtu,
         // Below 1280 the link itself would have to fragment (RFC 8200 section 5).
         Family::V6 => mtu.max(1280),
-    };
-    (u32::try_from(packet.len()).unwrap_or(u32::MAX) > mtu).then_some(mtu)
+    }
 }
 
 /// Gives a packet for an address of ours to the kernel; otherwise drops it for `reason`.

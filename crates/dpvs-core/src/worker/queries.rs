@@ -104,7 +104,10 @@ impl WorkerState {
         if let Some(verdict) = self.hand_on(context, &owners) {
             return verdict;
         }
-        if tables.is_laddr(packet.dst) || tables.is_virtual(packet.dst) {
+        // The host may have the address too, and wait for it.
+        if (tables.is_laddr(packet.dst) || tables.is_virtual(packet.dst))
+            && !tables.is_hosts(packet.dst)
+        {
             return Verdict::Drop(DropReason::IcmpUnsolicited);
         }
         local_only(context, packet, DropReason::IcmpUnsolicited)
@@ -145,8 +148,7 @@ impl WorkerState {
         if too_big(tables, packet, route, 0).is_some() {
             return Verdict::Drop(DropReason::TooBig);
         }
-        let rate = tables.limits.icmp_echo_per_s;
-        if !self.echoes.take(context.now, rate, rate) {
+        if !self.may_echo(context, packet) {
             return Verdict::Drop(DropReason::IcmpLimited);
         }
         if reply_in_place(frame.bytes_mut(), packet, query.opposite()).is_none() {
@@ -155,6 +157,26 @@ impl WorkerState {
         self.counters.icmp_echo_replied.add(1);
         let out = Packet { src: packet.dst, dst: packet.src, ..*packet };
         self.send_by(tables, context.now, frame, &out, route)
+    }
+}
+
+impl WorkerState {
+    /// Returns whether the limits allow one more echo reply.
+    fn may_echo(&mut self, context: &Context<'_>, packet: &Packet) -> bool {
+        let policy = &context.tables.limits.icmp;
+        let network = packet.src.masked(match packet.family {
+            Family::V4 => !0xff,
+            Family::V6 => !0 << 80,
+        });
+        let per_source = policy.echo_per_source_per_s;
+        let per_address = policy.echo_per_s;
+        self.echoes_per_source.take(context.now, network.bits(), per_source, per_source)
+            && self.echoes_per_address.take(
+                context.now,
+                packet.dst.bits(),
+                per_address,
+                per_address,
+            )
     }
 }
 

@@ -4,7 +4,9 @@
 use super::WorkerState;
 use super::owners::{self, Owners};
 use super::process::{Context, local_only, takes_ttl};
-use crate::conn::{Conn, ConnIndex, Direction, Entries, Found, Sctp, State, TcpState, Timer};
+use crate::conn::{
+    Conn, ConnIndex, Direction, Entries, Found, Sctp, Sequences, State, TcpState, Timer,
+};
 use crate::counters::Counter;
 use crate::forward::{self, Binding};
 use crate::icmp::generate::{self, is_host};
@@ -12,7 +14,7 @@ use crate::key::Key;
 use crate::parse::{Packet, Payload};
 use crate::quic;
 use crate::scheduler::{Flow, HashTarget};
-use crate::tables::{Dest, Service, Tables};
+use crate::tables::{Check, Dest, Service, Tables};
 use crate::wire::TcpFlags;
 use crate::{DropReason, Frame, Millis, Verdict};
 
@@ -40,6 +42,19 @@ fn first_state(packet: &Packet) -> Option<State> {
         }
         Payload::Sctp { chunk, .. } => chunk.starts_association().then(|| State::Sctp(Sctp::new())),
         _ => Some(State::Udp),
+    }
+}
+
+/// Returns whether the sender of a packet that makes no connection is told: who is kept out, and hosts
+/// behind SNAT for which nothing is left (RFC 5508 REQ-8).
+fn is_told(tables: &Tables, service: &Service, reason: DropReason) -> bool {
+    let policy = &tables.limits.icmp;
+    match reason {
+        DropReason::Denied => policy.tells_denied,
+        DropReason::LocalPortsExhausted => {
+            policy.tells_exhausted && service.key.virtual_().is_none()
+        }
+        _ => false,
     }
 }
 
@@ -123,6 +138,10 @@ impl WorkerState {
             Err(DropReason::TtlExceeded) => {
                 self.answer_error(context, frame, packet, generate::Error::TimeExceeded)
             }
+            Err(reason) if is_told(context.tables, service, reason) => {
+                let error = generate::Error::Unreachable(generate::Unreachable::Prohibited);
+                self.answer(context, frame, packet, (error, reason))
+            }
             Err(reason) => Verdict::Drop(reason),
         }
     }
@@ -146,6 +165,11 @@ impl WorkerState {
         if !service.access.admits(packet.src) {
             return Err(DropReason::Denied);
         }
+        let is_query = matches!(state, State::Request { .. });
+        let per_client = tables.limits.icmp.queries_per_client;
+        if is_query && !self.queries.has_room(packet.src, per_client) {
+            return Err(DropReason::IcmpQueriesFull);
+        }
         let (dest, template) = self.choose(context, (key, quic_id), service)?;
         let binding = Binding { tables, conns: &self.conns, me: self.me, key, service, dest };
         let outcome = may_pass(tables, packet, dest).and_then(|()| binding.bind());
@@ -161,6 +185,8 @@ impl WorkerState {
                 template,
                 last_seen: context.now,
                 timeout_ms: state.timeout_ms(&tables.timeouts, service.settings.conn_timeout_ms),
+                sequences: Sequences::default(),
+                mtu_told_at: None,
                 in_packets: 0,
                 out_packets: 0,
             };
@@ -248,6 +274,9 @@ impl WorkerState {
             dest.release();
             return;
         }
+        if matches!(started.conn.state, State::Request { .. }) {
+            self.queries.add(started.conn.client().address);
+        }
         if let Some(part) = dest.shared.counters.part(me) {
             part.inactive.increment();
         }
@@ -311,6 +340,11 @@ impl WorkerState {
             Direction::Outbound => conn.out_packets += 1,
         }
         let (state, payload) = (conn.state, packet.payload);
+        if let Payload::Tcp { sequence, ack, .. } = payload
+            && context.tables.limits.icmp.sequence != Check::Off
+        {
+            conn.sequences.note(direction, sequence, ack);
+        }
         let conn = *conn;
         if is_shorter && !matches!(state, State::Reply { .. }) {
             self.conns.rearm(found.index);
@@ -404,6 +438,9 @@ impl WorkerState {
     pub(super) fn end(&mut self, tables: &Tables, index: ConnIndex) {
         let Some(conn) = self.conns.remove(index) else { return };
         self.leave_template(&conn);
+        if matches!(conn.state, State::Request { .. }) {
+            self.queries.remove(conn.client().address);
+        }
         self.count_ended(tables, &conn);
         if let State::Request { reply: Some(reply) } = conn.state
             && let Some(conn) = self.conns.remove(reply)
@@ -446,6 +483,8 @@ impl WorkerState {
             outbound: request.inbound,
             state: State::Reply { request: request_index },
             last_seen: now,
+            sequences: Sequences::default(),
+            mtu_told_at: None,
             in_packets: 0,
             out_packets: 0,
             ..request

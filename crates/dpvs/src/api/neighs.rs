@@ -62,7 +62,7 @@ fn learned(control: &mut Control) -> Result<Vec<Vec<NeighbourInfo>>, RpcError> {
     let events = control.ask_all(|| Command::Neighbours(Vec::with_capacity(LEARNED_MAX)))?;
     let lists = events.into_iter().map(|event| match event {
         Event::Neighbours(list) => list,
-        Event::Retired(_) | Event::Listed(_) | Event::Done => Vec::new(),
+        _ => Vec::new(),
     });
     Ok(lists.collect())
 }
