@@ -4,6 +4,7 @@
 //! * [`quote`]: reads the packet that an error embeds, by offset, changing nothing.
 //! * [`translate`]: turns an error about our packet into one that its receiver understands.
 //! * [`generate`]: makes an error out of the packet that it is about.
+//! * [`tunnel_quote`]: reads a quoted packet of one of our tunnels.
 //! * [`recorder`]: what became of the last errors.
 
 pub mod generate;
@@ -11,6 +12,7 @@ pub mod quote;
 pub mod recorder;
 mod shorten;
 pub mod translate;
+pub mod tunnel_quote;
 
 pub(crate) use shorten::shorten;
 

@@ -41,36 +41,6 @@ pub struct Quote {
     pub is_intact: bool,
 }
 
-/// A quoted packet of a tunnel that begins here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TunnelQuote {
-    /// The other end.
-    pub server: Address,
-    /// Length of the outer packet as its header says, in bytes.
-    pub len: u32,
-}
-
-/// Reads a quoted packet that we have wrapped; `None` if it is none.
-pub fn parse_tunnel(bytes: &[u8], packet: &Packet) -> Option<TunnelQuote> {
-    let l3 = packet.l4 + IcmpHeader::LEN;
-    let datagram = bytes.get(..packet.end)?;
-    let header = match packet.family {
-        Family::V4 => parse_v4(datagram, l3).ok()?,
-        Family::V6 => parse_v6(datagram, l3).ok()?,
-    };
-    // IP in IP, IPv6 in IP, GRE; GUE is UDP from the ports that we take for it.
-    let is_tunnel = match header.protocol {
-        4 | 41 | 47 => true,
-        17 => view::<UdpHeader>(datagram, header.l4)
-            .is_some_and(|udp| udp.sport.get() >= crate::forward::GUE_SOURCE_PORT_MIN),
-        _ => false,
-    };
-    if !is_tunnel || header.src != packet.dst {
-        return None;
-    }
-    Some(TunnelQuote { server: header.dst, len: header.len })
-}
-
 /// Reads the packet that an error embeds. `packet` is the error itself.
 ///
 /// # Errors
@@ -81,10 +51,7 @@ pub fn parse(bytes: &[u8], packet: &Packet) -> Result<Quote, DropReason> {
     let l3 = packet.l4 + IcmpHeader::LEN;
     let end = original_end(packet, *icmp, l3);
     let datagram = bytes.get(..end).ok_or(DropReason::TruncatedHeader)?;
-    let header = match packet.family {
-        Family::V4 => parse_v4(datagram, l3)?,
-        Family::V6 => parse_v6(datagram, l3)?,
-    };
+    let header = parse_header(datagram, l3, packet.family)?;
     parse_transport(datagram, packet.family, &header)
 }
 
@@ -102,14 +69,27 @@ fn original_end(packet: &Packet, icmp: IcmpHeader, l3: usize) -> usize {
     if len < ORIGINAL_LEN_MIN || l3 + len > packet.end { packet.end } else { l3 + len }
 }
 
-struct Header {
+/// An embedded IP header.
+pub(super) struct Header {
     l3: usize,
-    l4: usize,
-    src: Address,
-    dst: Address,
-    protocol: u8,
-    len: u32,
+    pub(super) l4: usize,
+    pub(super) src: Address,
+    pub(super) dst: Address,
+    pub(super) protocol: u8,
+    pub(super) len: u32,
     is_intact: bool,
+}
+
+/// Reads the embedded IP header of a family.
+pub(super) fn parse_header(
+    datagram: &[u8],
+    l3: usize,
+    family: Family,
+) -> Result<Header, DropReason> {
+    match family {
+        Family::V4 => parse_v4(datagram, l3),
+        Family::V6 => parse_v6(datagram, l3),
+    }
 }
 
 fn parse_v4(datagram: &[u8], l3: usize) -> Result<Header, DropReason> {

@@ -21,6 +21,15 @@ impl EtherType {
     /// An 802.1ad service tag.
     pub const QINQ: u16 = 0x88a8;
 
+    /// Returns the family of a value; `None` for what is not IP.
+    pub fn family(ether_type: u16) -> Option<Family> {
+        match ether_type {
+            EtherType::IPV4 => Some(Family::V4),
+            EtherType::IPV6 => Some(Family::V6),
+            _ => None,
+        }
+    }
+
     /// Returns the value for a family.
     pub fn of(family: Family) -> u16 {
         match family {

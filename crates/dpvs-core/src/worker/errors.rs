@@ -3,18 +3,20 @@
 //! expire or change a connection.
 
 use super::owners::{self, Owners};
-use super::process::{Context, mtu_of, to_kernel};
+use super::process::{Context, mtu_of, route_to, to_kernel};
 use super::{WorkerState, direction_of};
 use crate::conn::{Conn, Direction, Found, State};
 use crate::forward::{self, Ends};
+use crate::icmp::generate;
 use crate::icmp::quote::{self, Quote};
 use crate::icmp::recorder::{Decision, Outcome};
+use crate::icmp::tunnel_quote::{TunnelQuote, inner_packet, parse_tunnel};
 use crate::icmp::{has_good_checksum, shorten, translate::translate};
 use crate::key::{Address, Endpoint, Key, QueryType};
 use crate::net::Family;
 use crate::parse::Packet;
 use crate::tables::{Check, ErrorSource, RouteLookup};
-use crate::wire::{IcmpHeader, view};
+use crate::wire::{EthernetHeader, IcmpHeader, view};
 use crate::{DropReason, Frame, Verdict};
 
 /// Smallest path MTU of IPv4 (RFC 791 section 3.2): smaller ones are an attack (RFC 5927 section 7).
@@ -67,11 +69,9 @@ impl WorkerState {
         let tables = context.tables;
         let is_served = tables.is_virtual(packet.dst) || tables.is_laddr(packet.dst);
         let is_own = tables.address(packet.dst).is_some();
-        if is_own && self.learn_of_tunnel(context, frame.bytes(), packet, kind) {
-            return match to_kernel(context, DropReason::IcmpUnrelated) {
-                Verdict::Drop(_) => (Verdict::Consumed, Outcome::Used),
-                verdict => (verdict, Outcome::Used),
-            };
+        if is_own && let Some(tunnel) = self.learn_of_tunnel(context, frame.bytes(), packet, kind) {
+            let verdict = self.tell_through_tunnel(context, frame, packet, kind, &tunnel);
+            return (verdict, Outcome::Used);
         }
         // Errors about the host's own packets belong to its stack.
         if !is_served && (packet.is_link_group || is_own) {
@@ -109,28 +109,65 @@ impl WorkerState {
         }
     }
 
-    /// Learns from an error about a packet of one of our tunnels. Returns whether it was one.
+    /// Learns from an error about a packet of one of our tunnels; `None` if it is about no such.
     fn learn_of_tunnel(
         &mut self,
         context: &Context<'_>,
         bytes: &[u8],
         packet: &Packet,
         kind: Kind,
-    ) -> bool {
-        let Some(quoted) = quote::parse_tunnel(bytes, packet) else { return false };
+    ) -> Option<TunnelQuote> {
+        let quoted = parse_tunnel(bytes, packet)?;
         let policy = &context.tables.limits.icmp;
         if !self.relayed.take(context.now, policy.relayed_per_s, policy.relayed_per_s)
             || !has_good_checksum(bytes, packet)
         {
-            return false;
+            return None;
         }
         self.counters.icmp_tunnel_errors.add(1);
-        let Some(mtu) = mtu_told(bytes, packet, kind) else { return true };
-        let mtus = context.tables.path_mtus();
-        if mtus.learn(context.now, quoted.server, mtu, quoted.len) {
-            self.counters.icmp_tunnel_mtu_learned.add(1);
+        if let Some(mtu) = mtu_told(bytes, packet, kind) {
+            let mtus = context.tables.path_mtus();
+            if mtus.learn(context.now, quoted.server, mtu, quoted.len) {
+                self.counters.icmp_tunnel_mtu_learned.add(1);
+            }
         }
-        true
+        Some(quoted)
+    }
+
+    /// Tells the client at once what its packet in a tunnel was too long for, if enough of it is
+    /// quoted; else the host's stack gets the error, which may have a tunnel there too.
+    fn tell_through_tunnel<F: Frame>(
+        &mut self,
+        context: &Context<'_>,
+        frame: &mut F,
+        packet: &Packet,
+        kind: Kind,
+        tunnel: &TunnelQuote,
+    ) -> Verdict {
+        let tables = context.tables;
+        let mtu = mtu_told(frame.bytes(), packet, kind)
+            .and_then(|_| tables.path_mtus().find(context.now, tunnel.server));
+        let inner = mtu.and_then(|_| inner_packet(frame.bytes(), packet, tunnel));
+        let (Some(mtu), Some(inner)) = (mtu, inner) else {
+            return match to_kernel(context, DropReason::IcmpUnrelated) {
+                Verdict::Drop(_) => Verdict::Consumed,
+                verdict => verdict,
+            };
+        };
+        if !tables.is_virtual(inner.dst)
+            || frame.pull_front(inner.l3 - EthernetHeader::LEN).is_err()
+        {
+            return Verdict::Consumed;
+        }
+        let shift = inner.l3 - EthernetHeader::LEN;
+        let about =
+            Packet { l3: inner.l3 - shift, l4: inner.l4 - shift, end: inner.end - shift, ..inner };
+        let mtu = mtu.saturating_sub(u32::try_from(tunnel.overhead).unwrap_or(0));
+        let least = match about.family {
+            Family::V4 => MTU_V4_MIN,
+            Family::V6 => MTU_V6_MIN,
+        };
+        self.answer_error(context, frame, &about, generate::Error::TooBig(mtu.max(least)))
     }
 
     /// Finds the connection that an error is about. Nothing is changed by this.
@@ -270,19 +307,22 @@ impl WorkerState {
         {
             count_about_server(part, packet.family, kind);
         }
-        if !conn.forward.sees_replies() {
+        let target = forward::towards(conn, direction);
+        let translates = conn.forward.sees_replies();
+        let overhead = dest.map_or(0, |dest| forward::overhead(conn.forward, dest));
+        let route = route_to(tables, context.now, target, overhead);
+        let Some(packet) = self.fit(context, frame, packet, quote, (route, overhead)) else {
+            return Verdict::Drop(DropReason::TooBig);
+        };
+        if !translates {
             // What the server sent past us is its own: the error goes where the data goes.
-            let verdict = self.forward_by(context, frame, packet, (conn, None), direction);
+            let verdict = self.forward_by(context, frame, &packet, (conn, None), direction);
             if !matches!(verdict, Verdict::Drop(_)) {
                 self.counters.icmp_error_relayed_in.add(1);
             }
             return verdict;
         }
         let ends = forward::ends(conn, direction);
-        let route = tables.routes().lookup(ends.dst.address);
-        let Some(packet) = self.fit(context, frame, packet, quote, route) else {
-            return Verdict::Drop(DropReason::TooBig);
-        };
         let source = error_source(context, conn, direction, packet.src, route);
         let outer = Ends { src: Endpoint { address: source, ..ends.src }, ..ends };
         let inner = quoted_ends(conn, direction, ends);
@@ -306,7 +346,7 @@ impl WorkerState {
         frame: &mut F,
         packet: &Packet,
         quote: &Quote,
-        route: Option<RouteLookup>,
+        (route, overhead): (Option<RouteLookup>, usize),
     ) -> Option<Packet> {
         let policy = &context.tables.limits.icmp;
         let mut packet = *packet;
@@ -314,7 +354,8 @@ impl WorkerState {
             packet = shorten(frame, &packet, even(quote.end, packet.l4))?;
             self.counters.icmp_error_extensions_stripped.add(1);
         }
-        let mtu = route.map_or(u32::MAX, |route| mtu_of(context.tables, packet.family, route, 0));
+        let mtu =
+            route.map_or(u32::MAX, |route| mtu_of(context.tables, packet.family, route, overhead));
         let end = packet.l3.saturating_add(usize::try_from(mtu).unwrap_or(usize::MAX));
         if end < packet.end {
             let end = even(end, packet.l4);

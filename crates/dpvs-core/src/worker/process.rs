@@ -241,14 +241,8 @@ impl WorkerState {
             self.expect_parts(context.now, packet, conn, direction);
         }
         let target = forward::towards(conn, direction);
-        let mut route = tables.routes().lookup(target);
         let overhead = dest.map_or(0, |dest| forward::overhead(conn.forward, dest));
-        if overhead > 0
-            && let Some(route) = &mut route
-            && let Some(mtu) = tables.path_mtus().find(context.now, target)
-        {
-            route.mtu = if route.mtu == 0 { mtu } else { route.mtu.min(mtu) };
-        }
+        let route = route_to(tables, context.now, target, overhead);
         if let Some(what) = self.unreachable(context, direction, route) {
             let reason = match what {
                 generate::Unreachable::Net => DropReason::NoRoute,
@@ -485,6 +479,23 @@ fn pass<F: Frame>(
     }
     let source = route.src.or_else(|| tables.source_for(route.port, route.next_hop));
     forward::pass(frame, packet, (method, dest), source)
+}
+
+/// Returns the way to an address; `overhead` tells that it is the far end of a tunnel, whose path MTU
+/// may be known.
+pub(super) fn route_to(
+    tables: &Tables,
+    now: Millis,
+    target: Address,
+    overhead: usize,
+) -> Option<RouteLookup> {
+    let mut route = tables.routes().lookup(target)?;
+    if overhead > 0
+        && let Some(mtu) = tables.path_mtus().find(now, target)
+    {
+        route.mtu = if route.mtu == 0 { mtu } else { route.mtu.min(mtu) };
+    }
+    Some(route)
 }
 
 /// Returns how long a packet may be for the way out if it is longer. `overhead` bytes will be added to
