@@ -131,8 +131,7 @@ impl Steering {
         if key.protocol.is_icmp() {
             return self.addresses(key.src, key.dst);
         }
-        let ([a, b], [c, d]) = (key.sport.to_be_bytes(), key.dport.to_be_bytes());
-        self.worker_of(self.hash_addresses(key.src, key.dst, &[a, b, c, d]))
+        self.worker_of(self.hash(key))
     }
 
     /// Returns the owner of what two addresses alone tell: fragments, and clients that persistence
@@ -147,6 +146,12 @@ impl Steering {
     fn worker_of(&self, hash: u32) -> WorkerId {
         let low = usize::try_from(hash).unwrap_or(0) % RETA_LEN;
         WorkerId(self.reta.get(low).copied().unwrap_or(0))
+    }
+
+    /// Returns the hash that a NIC with our key gives a packet with ports.
+    pub fn hash(&self, key: &Key) -> u32 {
+        let ([a, b], [c, d]) = (key.sport.to_be_bytes(), key.dport.to_be_bytes());
+        self.hash_addresses(key.src, key.dst, &[a, b, c, d])
     }
 
     fn hash_addresses(&self, src: Address, dst: Address, ports: &[u8]) -> u32 {

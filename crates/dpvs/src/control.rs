@@ -83,6 +83,7 @@ pub struct Control {
     links: Vec<Box<dyn LinkControl>>,
     origin: Instant,
     rates: Estimator,
+    has_warned_of_rss: bool,
     is_ending: bool,
 }
 
@@ -122,6 +123,7 @@ impl Control {
             links,
             origin,
             rates: Estimator::default(),
+            has_warned_of_rss: false,
             is_ending: false,
         }
     }
@@ -263,6 +265,14 @@ impl Control {
             if let Some(news) = link.watch() {
                 tracing::warn!("port {}: {news}", port.name);
             }
+        }
+        let mismatched = |worker: &WorkerHandle| worker.counters.rss_mismatched.get() > 0;
+        if !self.has_warned_of_rss && self.workers().any(mismatched) {
+            self.has_warned_of_rss = true;
+            tracing::warn!(
+                "a port hashes flows in another way than it was told to: packets reach their \
+                 workers by hand-over (counter rss_mismatched)"
+            );
         }
         let now = self.now();
         let is_over = |until: Option<Millis>| until.is_some_and(|until| until <= now);

@@ -5,7 +5,7 @@ use crate::config::{Config, HugepagesWord, PortSection};
 use crate::control::{Control, LinkHandle, WorkerHandle};
 use crate::handoff::{self, Rings};
 use crate::kernel::{self, KernelInterface};
-use crate::lane::{Inlet, Inlets, Ways, sender_for};
+use crate::lane::{HASHES_TO_CHECK, Inlet, Inlets, Ways, sender_for};
 use crate::outlet::{Outlet, Outlets, OwnQueue};
 use crate::ports::{self, OpenPort};
 use crate::sizes::{self, Sizes};
@@ -207,9 +207,11 @@ impl Devices {
     fn take(&mut self, worker: WorkerId) -> (Inlets, Outlets) {
         let at = worker.index();
         let ids = (0..=u16::MAX).map(PortId);
-        let inlets = self.rx.iter_mut().zip(ids.clone()).filter_map(|(queues, port)| {
+        let ports = self.rx.iter_mut().zip(ids.clone()).zip(&self.links);
+        let inlets = ports.filter_map(|((queues, port), link)| {
             let queue = queues.get_mut(at).and_then(Option::take)?;
-            Some(Inlet { port, queue })
+            let hashes_to_check = if link.steering == "rss" { HASHES_TO_CHECK } else { 0 };
+            Some(Inlet { port, queue, hashes_to_check })
         });
         let inlets = inlets.collect();
         let outlets = self.tx.iter_mut().map(|queues| {
@@ -226,7 +228,7 @@ impl Devices {
             // The first worker comes first, and takes them all.
             outlets.kernel.push(match slot.take() {
                 Some((rx, tx)) => {
-                    inlets.kernel.push(Inlet { port, queue: rx });
+                    inlets.kernel.push(Inlet { port, queue: rx, hashes_to_check: 0 });
                     Outlet::Own(OwnQueue::new(tx))
                 }
                 None if has_kernel => Outlet::Via(WorkerId(0)),

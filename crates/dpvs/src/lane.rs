@@ -23,7 +23,13 @@ pub(crate) struct Inlet {
     pub(crate) port: PortId,
     /// The queue.
     pub(crate) queue: RxQueue,
+    /// Frames whose hash is still to be compared with ours, on a port that steers by it.
+    pub(crate) hashes_to_check: u16,
 }
+
+/// Frames of a queue whose hashes are compared at the start: if the port hashes in another way than
+/// it was told to, every flow would take a hand-over that nobody expects.
+pub(crate) const HASHES_TO_CHECK: u16 = 64;
 
 /// Where frames come in to a worker.
 #[derive(Debug, Default)]
@@ -199,6 +205,14 @@ impl Lane {
             match PortFrame::received(mbuf, port) {
                 Some(frame) => self.frames.push(frame),
                 None => self.ways.counters.count_drop(DropReason::MultiSegment),
+            }
+        }
+        if inlet.hashes_to_check > 0 {
+            for frame in &self.frames {
+                if let Some(is_ours) = self.worker.has_our_hash(frame) {
+                    inlet.hashes_to_check = inlet.hashes_to_check.saturating_sub(1);
+                    self.ways.counters.rss_mismatched.add(u64::from(!is_ours));
+                }
             }
         }
         let mut verdicts = [Verdict::Consumed; BURST];

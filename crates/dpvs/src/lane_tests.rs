@@ -51,7 +51,7 @@ fn dpdk_long_chains_full_rings_and_full_queues_are_counted() {
     let (to_control, _events) = rtrb::RingBuffer::new(2);
     let worker =
         Worker::new(WorkerId(0), tables, 16, Arc::clone(&counters), from_control, to_control);
-    let inlet = Inlet { port: PortId(0), queue: receive.remove(0) };
+    let inlet = Inlet { port: PortId(0), queue: receive.remove(0), hashes_to_check: 0 };
     let inlets = Inlets { ports: vec![inlet], kernel: Vec::new() };
     let mut lane = Lane::new(worker, inlets, ways_in, pool.clone());
     assert!(lane.round(Millis(1)));

@@ -12,6 +12,13 @@ pub struct HeapFrame {
 }
 
 impl HeapFrame {
+    /// Says what the port hashed.
+    #[must_use]
+    pub fn with_hash(mut self, hash: u32) -> Self {
+        self.rx.rss_hash = Some(hash);
+        self
+    }
+
     /// Bytes in front.
     pub const HEADROOM: usize = 128;
 

@@ -24,7 +24,7 @@ use crate::icmp::recorder::Recorder;
 use crate::limiter::{Buckets, TokenBucket};
 use crate::neighbour::{Link, NeighbourUpdate, Neighbours};
 use crate::net::Mac;
-use crate::parse::{Packet, Parsed};
+use crate::parse::{Packet, Parsed, Payload};
 use crate::tables::{RouteLookup, Tables};
 use crate::wire::{EtherType, EthernetHeader, view_mut};
 use crate::{DropReason, Frame, Millis, NextHop, PortId, Verdict, WorkerId};
@@ -164,6 +164,19 @@ impl Worker {
     /// Learns a link address that another worker found.
     pub fn learn(&mut self, now: Millis, update: NeighbourUpdate) {
         self.state.neighbours.learn(now, update, true);
+    }
+
+    /// Returns whether the port's hash of a frame is the one that we compute; `None` for frames that
+    /// are not to be compared: without ports, or without a hash.
+    pub fn has_our_hash<F: Frame>(&self, frame: &F) -> Option<bool> {
+        let theirs = frame.rx().rss_hash?;
+        let Ok(Parsed::Ip(packet)) = process::parse_frame(&self.tables, frame) else { return None };
+        match packet.payload {
+            Payload::Tcp { .. } | Payload::Udp { .. } if packet.fragment.is_none() => {
+                Some(self.tables.steering().hash(&packet.key()?) == theirs)
+            }
+            _ => None,
+        }
     }
 
     /// Cuts a frame with the verdict [`Verdict::Split`] into pieces of at most `mtu` bytes, which are
