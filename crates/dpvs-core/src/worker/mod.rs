@@ -4,7 +4,9 @@
 //! All methods are for the worker's own thread. Nothing here allocates after the start, locks, logs
 //! or makes a system call.
 
+mod answers;
 mod control;
+mod endings;
 mod errors;
 mod fragments;
 mod local;

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! How connections end, and the reply half of a query pair, which ends with its request.
+
+use super::WorkerState;
+use crate::conn::{Conn, ConnIndex, Sequences, State, Timer};
+use crate::forward;
+use crate::tables::Tables;
+use crate::{DropReason, Millis};
+
+impl WorkerState {
+    /// Ends connections whose time is over: at most `budget` timers are looked at.
+    pub(super) fn expire(&mut self, tables: &Tables, now: Millis, budget: usize) {
+        for _ in 0..budget {
+            match self.conns.pop_timer(now) {
+                Timer::Idle(index) => self.expire_one(tables, index),
+                Timer::Used => {}
+                Timer::None => return,
+            }
+        }
+    }
+
+    fn expire_one(&mut self, tables: &Tables, index: ConnIndex) {
+        self.end(tables, index);
+        self.counters.connections_expired.add(1);
+    }
+
+    /// Ends the connection that a packet found if its time is over, though its timer has not fired.
+    pub(super) fn is_over(&mut self, tables: &Tables, now: Millis, index: ConnIndex) -> bool {
+        let Some(conn) = self.conns.get(index) else { return true };
+        if self.expires_at(conn) > now {
+            return false;
+        }
+        let owner = match conn.state {
+            State::Reply { request } => request,
+            _ => index,
+        };
+        self.expire_one(tables, owner);
+        true
+    }
+
+    /// Ends a connection, and with a request its reply.
+    pub(super) fn end(&mut self, tables: &Tables, index: ConnIndex) {
+        let Some(conn) = self.conns.remove(index) else { return };
+        self.leave_template(&conn);
+        if matches!(conn.state, State::Request { .. }) {
+            self.queries.remove(conn.client().address);
+        }
+        self.count_ended(tables, &conn);
+        if let State::Request { reply: Some(reply) } = conn.state
+            && let Some(conn) = self.conns.remove(reply)
+        {
+            self.count_ended(tables, &conn);
+        }
+        self.count_connections();
+    }
+
+    fn count_ended(&self, tables: &Tables, conn: &Conn) {
+        let me = self.me.index();
+        let Some(service) = tables.service_by_id_or_deleted(conn.service) else { return };
+        if let Some(dest) = service.dest_or_removed(conn.dest) {
+            if let Some(part) = dest.shared.counters.part(me) {
+                let gauge = if conn.state.is_active() { &part.active } else { &part.inactive };
+                gauge.decrement();
+            }
+            dest.release();
+        }
+        // The reply half of a pair has no port or identifier of its own.
+        if matches!(conn.state, State::Reply { .. }) {
+            return;
+        }
+        let dest = service.dest_or_removed(conn.dest);
+        if let Some(part) = forward::pool(service, dest, conn, self.me) {
+            part.connections.decrement();
+        }
+    }
+
+    /// Makes the reply half of a query pair: the reply that its request expects has come.
+    pub(super) fn make_reply(
+        &mut self,
+        tables: &Tables,
+        now: Millis,
+        request_index: ConnIndex,
+    ) -> Result<ConnIndex, DropReason> {
+        let request = *self.conns.get(request_index).ok_or(DropReason::IcmpUnsolicited)?;
+        let reply = Conn {
+            inbound: request.outbound,
+            outbound: request.inbound,
+            state: State::Reply { request: request_index },
+            last_seen: now,
+            sequences: Sequences::default(),
+            mtu_told_at: None,
+            in_packets: 0,
+            out_packets: 0,
+            ..request
+        };
+        let index =
+            self.conns.take_over(request_index, reply).map_err(|_| DropReason::TableFull)?;
+        if let Some(request) = self.conns.get_mut(request_index) {
+            request.state = State::Request { reply: Some(index) };
+        }
+        let service = tables.service_by_id_or_deleted(request.service);
+        if let Some(dest) = service.and_then(|service| service.dest_or_removed(request.dest))
+            && let Some(part) = dest.shared.counters.part(self.me.index())
+        {
+            part.inactive.increment();
+            // It is listed as a connection, so the thresholds know it as one.
+            dest.reserve_bound();
+        }
+        self.counters.connections_made.add(1);
+        self.count_connections();
+        Ok(index)
+    }
+
+    /// Returns when a connection expires: a reply with its request.
+    pub(super) fn expires_at(&self, conn: &Conn) -> Millis {
+        match conn.state {
+            State::Reply { request } => {
+                self.conns.get(request).map_or(conn.expires_at(), Conn::expires_at)
+            }
+            _ => conn.expires_at(),
+        }
+    }
+}
