@@ -37,14 +37,14 @@ const BUCKETS: usize = 4096;
 #[derive(Debug)]
 pub(crate) struct Buckets {
     buckets: Box<[TokenBucket]>,
-    hash: foldhash::fast::RandomState,
+    hash: foldhash::quality::RandomState,
 }
 
 impl Buckets {
     pub(crate) fn new() -> Self {
         Buckets {
             buckets: vec![TokenBucket::default(); BUCKETS].into_boxed_slice(),
-            hash: foldhash::fast::RandomState::default(),
+            hash: foldhash::quality::RandomState::default(),
         }
     }
 

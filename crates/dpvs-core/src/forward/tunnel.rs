@@ -74,6 +74,8 @@ pub(super) fn wrap<F: Frame>(
 ) -> Option<Packet> {
     let family = dst.family();
     let (tos, dont_fragment) = inherited(frame.bytes(), packet)?;
+    // About an error nobody may be told, so it must not be lost for its length on the way.
+    let dont_fragment = dont_fragment && !matches!(packet.payload, Payload::IcmpError { .. });
     let flow = flow_of(packet);
     let len = packet.len();
     frame.truncate(packet.end);

@@ -15,7 +15,7 @@ pub(super) struct QueryShare {
     /// Most pairs of all clients.
     pairs_max: usize,
     by_client: Box<[u32]>,
-    hash: foldhash::fast::RandomState,
+    hash: foldhash::quality::RandomState,
 }
 
 impl QueryShare {
@@ -24,7 +24,7 @@ impl QueryShare {
             pairs: 0,
             pairs_max: pairs_max.max(1),
             by_client: vec![0; PLACES].into_boxed_slice(),
-            hash: foldhash::fast::RandomState::default(),
+            hash: foldhash::quality::RandomState::default(),
         }
     }
 
