@@ -246,3 +246,59 @@ fn an_address_that_is_not_unicast_is_refused_in_the_words_that_ipvsadm_looks_for
         assert!(error.message.ends_with("is not a host's address"), "{error}");
     }
 }
+
+#[test]
+fn each_scheduler_is_known_by_its_name_and_its_flags_by_theirs() {
+    let daemon = Daemon::start(1);
+    let mut api = daemon.client();
+    api.ok("service.add", json!({ "service": tcp(80), "scheduler_flags": ["flag-1", "flag-2"] }));
+    let general = ["flag-1", "flag-2"];
+    for (scheduler, flags) in [
+        ("rr", general),
+        ("wrr", general),
+        ("lc", general),
+        ("wlc", general),
+        ("lblc", general),
+        ("lblcr", general),
+        ("dh", general),
+        ("sh", ["sh-fallback", "sh-port"]),
+        ("sed", general),
+        ("nq", general),
+        ("fo", general),
+        ("ovf", general),
+        ("mh", ["mh-fallback", "mh-port"]),
+        ("conhash", general),
+    ] {
+        api.ok("service.set", with(tcp(80), "scheduler", json!(scheduler)));
+        let service = shown(&mut api, &tcp(80));
+        assert_eq!(service["scheduler"], scheduler);
+        assert_eq!(service["scheduler_flags"], json!(flags), "{scheduler}");
+    }
+    api.ok("service.set", json!({ "service": tcp(80), "scheduler": "sh", "scheduler_flags": [] }));
+    api.ok("service.set", with(tcp(80), "scheduler_flags", json!(["sh-port", "flag-3"])));
+    let service = shown(&mut api, &tcp(80));
+    assert_eq!(service["scheduler_flags"], json!(["sh-port", "flag-3"]));
+}
+
+#[test]
+fn consistent_hashing_has_a_choice_of_what_it_hashes() {
+    let daemon = Daemon::start(1);
+    let mut api = daemon.client();
+    let target = |api: &mut Api, service: &Value| shown(api, service)["hash_target"].clone();
+    let spec = |service: Value, target: &str| json!({ "service": service, "scheduler": "conhash", "hash_target": target });
+    api.ok("service.add", with(udp(), "scheduler", json!("conhash")));
+    assert_eq!(target(&mut api, &udp()), "sip");
+    api.ok("service.set", with(udp(), "hash_target", json!("qid")));
+    api.ok("service.set", with(udp(), "conn_timeout", json!(60)));
+    assert_eq!(target(&mut api, &udp()), "qid");
+    // It goes with its scheduler and does not come back with it.
+    api.ok("service.set", with(udp(), "scheduler", json!("rr")));
+    assert_eq!(target(&mut api, &udp()), "");
+    api.ok("service.set", with(udp(), "scheduler", json!("conhash")));
+    assert_eq!(target(&mut api, &udp()), "sip");
+    api.ok("service.replace", spec(udp(), "qid"));
+    assert_eq!(target(&mut api, &udp()), "qid");
+    assert_eq!(api.refused("service.add", spec(tcp(80), "qid")), "INVALID hash_target");
+    assert_eq!(api.refused("service.add", spec(tcp(80), "cid")), "INVALID hash_target");
+    api.ok("service.add", spec(tcp(80), "sip"));
+}
