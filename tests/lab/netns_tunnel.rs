@@ -4,6 +4,9 @@
 
 use crate::cells::{Family, Way};
 use dpvs_tests::outer::{Kind, Sum};
+use dpvs_tests::packet::{icmp, ipv4, send_ipv4, udp};
+use dpvs_tests::run::wait_until;
+use dpvs_tests::station::{Station, ask, udp_client};
 use dpvs_tests::{Lab, TunnelEnd};
 
 dpvs_tests::lab_tests!(direct:
@@ -14,6 +17,7 @@ dpvs_tests::lab_tests!(direct:
     senders_learn_what_fits,
     senders_learn_what_fits_v6,
     an_error_about_the_tunnel_is_not_the_clients,
+    a_clients_error_reaches_the_server,
 );
 
 /// The options of each kind of tunnel, and the bytes between outer and inner header.
@@ -116,4 +120,17 @@ fn an_error_about_the_tunnel_is_not_the_clients(lab: &mut Lab) {
     let run = lab.client().run("ping -c 2 -i 0.1 -W 1 10.0.0.100");
     assert!(run.code == 1 && run.stdout.contains("0 received"), "{run:#?}");
     assert!(!run.stdout.contains("Unreachable"), "{run:#?}");
+}
+
+fn a_clients_error_reaches_the_server(lab: &mut Lab) {
+    let _end = end(lab);
+    let _echo = Station::udp_echo(&lab.rs1(), "10.0.0.100".parse().unwrap(), 7);
+    way(Family::V4, Family::V6, "-i --tun-type gre").provision(lab);
+    let socket = udp_client(&lab.client(), "10.0.0.100:7");
+    assert_eq!(ask(&socket, b"hello").as_deref(), Ok(&b"hello"[..]));
+    let port = socket.local_addr().unwrap().port();
+    let quote = ipv4("10.0.0.100", "10.1.0.10", 17, &udp(7, port, b"hello"));
+    let error = icmp(3, 3, [0; 4], &quote);
+    send_ipv4(&lab.client(), &ipv4("10.1.0.10", "10.0.0.100", 1, &error));
+    wait_until("the server is told", || lab.rs1().snmp("Icmp", "InDestUnreachs") == 1);
 }
