@@ -223,11 +223,10 @@ impl WorkerState {
         if dest.is_none() && direction == Direction::Inbound {
             return Verdict::Drop(DropReason::DestGone);
         }
-        let translates = conn.forward.sees_replies();
         if packet.ttl <= 1 && takes_ttl(tables, conn.forward) {
             return self.answer_error(context, frame, packet, generate::Error::TimeExceeded);
         }
-        let can_be_parts = super::fragments::can_pass_in_parts(packet, translates);
+        let can_be_parts = super::fragments::can_pass_in_parts(packet, conn.forward.sees_replies());
         if packet.fragment.is_some() && !can_be_parts {
             return Verdict::Drop(DropReason::Fragment);
         }
@@ -258,16 +257,7 @@ impl WorkerState {
                 verdict => verdict,
             };
         }
-        let out = if translates {
-            let ends = forward::ends(conn, direction);
-            match forward::rewrite(frame.bytes_mut(), packet, ends) {
-                Some(()) => Ok(Packet { src: ends.src.address, dst: ends.dst.address, ..*packet }),
-                None => Err(DropReason::MalformedHeader),
-            }
-        } else {
-            pass(context, frame, packet, (dest, conn.forward), route)
-        };
-        let out = match out {
+        let out = match outgoing(context, frame, packet, (conn, dest), (direction, route)) {
             Ok(out) => out,
             Err(reason) => return Verdict::Drop(reason),
         };
@@ -297,6 +287,22 @@ fn is_left_alone(tables: &Tables, conn: &Conn) -> bool {
 /// none left still reaches its server.
 pub(super) fn takes_ttl(tables: &Tables, method: Forward) -> bool {
     method.sees_replies() || tables.limits.pass_takes_ttl
+}
+
+/// Makes of a packet what leaves, as its connection's method does.
+fn outgoing<F: Frame>(
+    context: &Context<'_>,
+    frame: &mut F,
+    packet: &Packet,
+    (conn, dest): (&Conn, Option<&Dest>),
+    (direction, route): (Direction, Option<RouteLookup>),
+) -> Result<Packet, DropReason> {
+    if !conn.forward.sees_replies() {
+        return pass(context, frame, packet, (dest, conn.forward), route);
+    }
+    let ends = forward::ends(conn, direction);
+    forward::rewrite(frame.bytes_mut(), packet, ends).ok_or(DropReason::MalformedHeader)?;
+    Ok(Packet { src: ends.src.address, dst: ends.dst.address, ..*packet })
 }
 
 /// Sends a packet on by a method that does not translate.
