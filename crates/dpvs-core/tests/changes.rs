@@ -6,7 +6,9 @@ use dpvs_core::conn::Conn;
 use dpvs_core::key::Endpoint;
 use dpvs_core::net::{Prefix, Protocol};
 use dpvs_core::scheduler::Scheduler;
-use dpvs_core::tables::{DestSettings, Forward, Route, Scope, ServiceKey, ServiceSettings};
+use dpvs_core::tables::{
+    DestSettings, Forward, Persistence, Route, Scope, ServiceKey, ServiceSettings,
+};
 use dpvs_core::testing::{HeapFrame, Lab, Outcome, PacketBuilder, address, end, service_key};
 use dpvs_core::{BURST, DropReason, Frame, PortId, Verdict};
 
@@ -293,4 +295,28 @@ fn a_second_connection_with_the_same_answers_is_refused() {
     let answer = lab.send(0, &p(R, C).tcp(80, 7, SYNACK, &[])).sent();
     assert_eq!(answer[26..30], [203, 0, 113, 80]);
     assert_eq!(lab.gauges(&service_key(Protocol::Tcp, "203.0.113.81", 80)), [0; 3]);
+}
+
+/// A bound client's datagrams by themselves go to its server; the binding is not held by them.
+#[test]
+fn datagrams_by_themselves_keep_to_a_bound_clients_server() {
+    for method in METHODS {
+        let persistence = Some(Persistence { timeout_ms: 10_000, mask: u128::MAX });
+        let settings = ServiceSettings { one_packet: true, persistence, ..RR };
+        let mut lab = Lab::new(1);
+        let servers = [R, R2].map(|server| (end(server, 53), weighing(method, 1)));
+        lab.serve(&udp(), settings, &servers);
+        for n in 0..6 {
+            lab.send(0, &p(C, V).udp(n + 1, 53, b"q")).sent();
+        }
+        let traffic = |lab: &Lab, at: usize| {
+            let service = lab.tables.service(&udp()).unwrap();
+            service.dests[at].shared.counters.traffic().in_packets
+        };
+        assert_eq!([traffic(&lab, 0), traffic(&lab, 1)], [6, 0], "{method:?}");
+        lab.pass(120_000);
+        assert_eq!(lab.gauges(&udp()), [0, 0, 0], "{method:?}");
+        lab.send(0, &p(C, V).udp(1, 53, b"q")).sent();
+        assert_eq!(traffic(&lab, 1), 1, "{method:?}: the binding has ended");
+    }
 }

@@ -360,9 +360,6 @@ fn check_settings(key: &ServiceKey, settings: &ServiceSettings) -> Result<(), Re
     if settings.one_packet && !is_udp {
         return invalid("one-packet scheduling is for UDP services alone", "one_packet");
     }
-    if settings.one_packet && settings.persistence.is_some() {
-        return invalid("one-packet scheduling and persistence exclude each other", "one_packet");
-    }
     if settings.persistence.is_some_and(|persistence| persistence.timeout_ms == 0) {
         return invalid("a persistence of 0 seconds", "persistent");
     }

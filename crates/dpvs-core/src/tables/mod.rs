@@ -258,9 +258,13 @@ impl Tables {
         }
     }
 
-    /// Returns all services in the order of their slots.
+    /// Returns all services: those with addresses in the order of their slots, then those by match in
+    /// the order in which they are tried.
     pub fn services(&self) -> impl Iterator<Item = &Arc<Service>> {
-        self.services.iter().filter_map(ServiceSlot::live)
+        let live = self.services.iter().filter_map(ServiceSlot::live);
+        let slots = self.match_slots.iter();
+        let matches = slots.filter_map(|slot| self.services.get(position(*slot))?.live());
+        live.filter(|service| service.key.virtual_().is_some()).chain(matches)
     }
 
     /// Returns how many services there are.

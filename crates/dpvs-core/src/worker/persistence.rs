@@ -72,18 +72,24 @@ impl WorkerState {
         Some(index)
     }
 
-    /// Notes that a connection was made by a template: its time starts anew.
-    pub(super) fn join_template(&mut self, now: Millis, index: ConnIndex, timeout_ms: u32) {
+    /// Lets a template's time start anew: its client has come again.
+    pub(super) fn renew_template(&mut self, now: Millis, index: ConnIndex, timeout_ms: u32) {
         let Some(template) = self.templates.get_mut(index) else { return };
         template.last_seen = now;
         let is_shorter = timeout_ms < template.timeout_ms;
         template.timeout_ms = timeout_ms;
         template.in_packets += 1;
-        if let State::Template { members } = &mut template.state {
-            *members += 1;
-        }
         if is_shorter {
             self.templates.rearm(index);
+        }
+    }
+
+    /// Notes that a connection was made by a template, which stays as long as it does.
+    pub(super) fn join_template(&mut self, index: ConnIndex) {
+        if let Some(template) = self.templates.get_mut(index)
+            && let State::Template { members } = &mut template.state
+        {
+            *members += 1;
         }
     }
 

@@ -193,7 +193,10 @@ impl WorkerState {
         match outcome {
             Ok(started) => {
                 if let (Some(index), Some(persistence)) = (template, service.settings.persistence) {
-                    self.join_template(context.now, index, persistence.timeout_ms);
+                    self.renew_template(context.now, index, persistence.timeout_ms);
+                    if started.index.is_some() {
+                        self.join_template(index);
+                    }
                 }
                 self.count_made(service, dest, &started);
                 Ok(started)

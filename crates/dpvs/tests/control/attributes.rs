@@ -105,7 +105,6 @@ fn what_a_service_cannot_have_is_refused_and_defaults_are_taken() {
         (tcp(80), "prefix_len", json!(64), "INVALID"),
         (tcp(80), "persistence_engine", json!("sip"), "NO_SCHEDULER"),
         (tcp(80), "one_packet", json!(true), "INVALID"),
-        (udp(), "one_packet", json!(true), "INVALID"),
         (tcp(80), "synproxy", json!(true), "NOT_SUPPORTED"),
         (tcp(80), "quic", json!(true), "NOT_SUPPORTED"),
         (tcp(80), "conn_timeout", json!(2_678_401), "RANGE"),
