@@ -134,6 +134,10 @@ drop_reasons! {
     IcmpUnsolicited = "icmp_unsolicited",
     /// An echo request that is not answered: a timestamp without a service, an address not ours.
     IcmpQuery = "icmp_query",
+    /// An echo request that the echo policy of its address does not have answered.
+    IcmpEchoDenied = "icmp_echo_denied",
+    /// An echo request with more data than the echo policy of its address allows.
+    IcmpEchoTooLong = "icmp_echo_too_long",
     /// An ICMP type that is not passed on.
     IcmpUnknownType = "icmp_unknown_type",
     /// A redirect.

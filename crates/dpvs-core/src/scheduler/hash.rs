@@ -3,7 +3,7 @@
 //!
 //! The key is no secret. Nodes that answer for the same virtual address must send a client to the
 //! same server without telling each other, so no node may draw a key of its own.
-//! What is hashed has a different length for each purpose (8, 16, 18, 20 bytes), and the length is
+//! What is hashed has a different length for each purpose (8, 16, 18, 20, 32 bytes), and the length is
 //! part of what it hashes: no two purposes ever hash the same.
 
 use crate::key::{Address, Endpoint};
@@ -35,8 +35,17 @@ pub(super) fn of_quic_id(id: [u8; 8]) -> u64 {
     sip(&id)
 }
 
+/// Hashes two addresses: 32 bytes.
+pub(crate) fn of_pair(client: Address, virtual_: Address) -> u64 {
+    let mut bytes = [0; 32];
+    let (first, second) = bytes.split_at_mut(16);
+    first.copy_from_slice(&client.v6_octets());
+    second.copy_from_slice(&virtual_.v6_octets());
+    sip(&bytes)
+}
+
 /// Gives a real server as many hashes as it needs, one for each `turn`: 20 bytes.
-pub(super) fn of_server(server: Endpoint, turn: u16) -> u64 {
+pub(crate) fn of_server(server: Endpoint, turn: u16) -> u64 {
     let mut bytes = [0; 20];
     let (address, rest) = bytes.split_at_mut(16);
     let (port, number) = rest.split_at_mut(2);
@@ -47,7 +56,7 @@ pub(super) fn of_server(server: Endpoint, turn: u16) -> u64 {
 }
 
 /// Brings the upper half of a hash into `0..len`, each number as often as any other.
-pub(super) fn reduce(hash: u64, len: usize) -> usize {
+pub(crate) fn reduce(hash: u64, len: usize) -> usize {
     let len = u64::from(u32::try_from(len).unwrap_or(u32::MAX));
     usize::try_from(((hash >> 32) * len) >> 32).unwrap_or(0)
 }
@@ -68,6 +77,8 @@ mod tests {
         assert_eq!(of_endpoint(client), 0x39d9_2575_ace6_f926);
         assert_eq!(of_quic_id([1, 2, 3, 4, 5, 6, 7, 8]), 0x5ea7_04ac_0259_9aef);
         let server = Endpoint { address: Address::v4([10, 1, 1, 10]), port: 8080 };
+        let virtual_ = Address::v4([203, 0, 113, 80]);
+        assert_eq!(of_pair(v4, virtual_), 0xd520_9a56_a3e9_9c77);
         assert_eq!(of_server(server, 0), 0x08e1_3d5f_da5a_d130);
         assert_eq!(of_server(server, 1), 0xb3a8_5da0_f512_19f4);
     }

@@ -25,7 +25,7 @@
 mod conhash;
 mod dh;
 mod fo;
-mod hash;
+pub(crate) mod hash;
 mod lblc;
 mod lblcr;
 mod lc;

@@ -2,6 +2,7 @@
 //! A changeable copy of the tables: services, real servers, local addresses of services.
 
 use super::draft_dests::{forget_dest, remove_dest};
+use super::echo::EchoChanges;
 use super::service::{ServiceSlot, SlotState};
 use super::{
     AccessList, AccessLists, Laddr, MapHash, Refusal, RefusalKind, Service, ServiceId, ServiceKey,
@@ -28,12 +29,17 @@ pub struct Draft {
     /// Services whose real servers have changed: what follows from them is worked out once, when
     /// the draft is published.
     pub(super) changed: HashSet<u32, MapHash>,
+    pub(super) echoes: EchoChanges,
 }
 
 impl Draft {
     /// Starts from `tables`.
     pub fn new(tables: &Tables) -> Self {
-        Draft { tables: tables.clone(), changed: HashSet::default() }
+        Draft {
+            tables: tables.clone(),
+            changed: HashSet::default(),
+            echoes: EchoChanges::default(),
+        }
     }
 
     /// Returns the tables as they would be.
@@ -55,6 +61,7 @@ impl Draft {
                 Arc::make_mut(service).index_dests();
             }
         }
+        self.settle_echoes();
         self.tables.generation += 1;
         self.tables
     }
@@ -103,6 +110,7 @@ impl Draft {
         service.note_mask();
         entry.state = SlotState::Live(Arc::new(service));
         self.changed.insert(slot);
+        self.echoes.touch(&key);
         self.tables.service_index.insert(key, slot);
         match key {
             ServiceKey::Virtual(key) => {
@@ -184,6 +192,7 @@ impl Draft {
         for dest in &forgotten {
             forget_dest(&mut self.tables, slot, key, dest);
         }
+        self.echoes.touch(key);
         match key {
             ServiceKey::Virtual(key) => release(&mut self.tables.virtual_index, key.address),
             ServiceKey::Match(_) => self.tables.match_slots.retain(|other| *other != slot),
@@ -310,6 +319,7 @@ impl Draft {
     pub(super) fn slot_to_change(&mut self, key: &ServiceKey) -> Result<u32, Refusal> {
         let slot = self.tables.service_index.get(key).copied().ok_or_else(no_service)?;
         self.changed.insert(slot);
+        self.echoes.touch(key);
         Ok(slot)
     }
 

@@ -10,6 +10,7 @@ mod dest;
 mod draft;
 mod draft_dests;
 mod draft_network;
+mod echo;
 mod icmp;
 mod matching;
 mod network;
@@ -20,6 +21,7 @@ mod service;
 pub use access::{AccessList, AccessLists};
 pub use dest::{Dest, DestId, DestSettings, Forward, Tunnel, TunnelChecksum, TunnelKind};
 pub use draft::Draft;
+pub use echo::{Echo, EchoAnswer, EchoDown, EchoPolicy, EchoRule};
 pub use icmp::{Check, ErrorSource, IcmpPolicy};
 pub use matching::{Match, Range};
 pub use network::{LocalAddress, Port, Scope, StaticNeighbour};
@@ -77,6 +79,8 @@ pub struct Tables {
     deleted: VecDeque<u32>,
     /// What is known of the ways to the far ends of tunnels.
     path_mtus: Arc<PathMtus>,
+    /// Which addresses have echo policies of their own.
+    echoes: Arc<echo::Echoes>,
     /// Timeouts of idle connections.
     pub timeouts: Timeouts,
     /// Limits and switches.
@@ -102,6 +106,7 @@ impl Tables {
             nat_index: Arc::default(),
             deleted: VecDeque::new(),
             path_mtus: Arc::default(),
+            echoes: Arc::default(),
             timeouts: Timeouts::default(),
             limits,
         }

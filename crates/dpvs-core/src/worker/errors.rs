@@ -462,6 +462,9 @@ fn owners_of_quoted(context: &Context<'_>, quoted: &Key, answer: &Key) -> Owners
     if let Some(service) = service {
         return owners::of_client(tables, service, answer, false);
     }
+    if answer.protocol.is_icmp() && tables.echo(answer.dst).is_some() {
+        return Owners::only(tables.steering().inbound(answer));
+    }
     let service = tables.service_matching(answer, context.port);
     owners::of_transit(tables, answer, service, false)
 }

@@ -6,7 +6,9 @@
 
 mod answers;
 mod control;
+mod echo;
 mod endings;
+
 mod errors;
 mod fragments;
 mod local;

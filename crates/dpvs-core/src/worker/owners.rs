@@ -99,6 +99,9 @@ pub(super) fn of_transit(
     for (service, request) in tables.nat_requests(key) {
         owners.push_standing(steering, service, &request);
     }
+    for request in tables.echo_requests(key) {
+        owners.push(steering.inbound(&request));
+    }
     match snat {
         Some(service) if can_start => owners.push_last(inbound_owner(steering, service, key)),
         Some(service) => owners.push_standing(steering, service, key),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A burst's way: parse, key, find, decide and rewrite, each stage over the whole burst.
 
-use super::{Worker, WorkerState};
+use super::{Worker, WorkerState, echo};
 use crate::conn::{Conn, Direction, Found, State};
 use crate::forward;
 use crate::icmp::generate;
@@ -199,7 +199,9 @@ impl WorkerState {
         };
         let is_reply = matches!(conn.state, State::Reply { .. });
         let direction = super::direction_of(found.entry, is_reply);
-        if direction == Direction::Inbound && is_left_alone(context.tables, &conn) {
+        if direction == Direction::Inbound
+            && (is_left_alone(context.tables, &conn) || echo::is_withdrawn(context.tables, &conn))
+        {
             self.end(context.tables, found.index);
             return self.miss(context, frame, packet, &conn.inbound);
         }

@@ -10,6 +10,7 @@
 use super::WorkerState;
 use super::owners::{self, Owners};
 use super::process::{Context, local_only, to_kernel, too_big};
+use super::sessions::Start;
 use crate::checksum::Delta;
 use crate::conn::{Direction, Found, State};
 use crate::icmp;
@@ -74,7 +75,7 @@ impl WorkerState {
         let (service, owners) = match tables.service_for(key.protocol, key.dst, 0) {
             Some(service) => (service, owners::of_client(tables, service, key, true)),
             None if is_ours(tables, packet) => {
-                return self.local_query(context, frame, packet, query);
+                return self.local_query(context, frame, packet, (key, query));
             }
             None => match tables.service_matching(key, context.port) {
                 Some(service) => (service, owners::of_transit(tables, key, Some(service), true)),
@@ -87,7 +88,8 @@ impl WorkerState {
         if !is_good(frame.bytes(), packet) {
             return Verdict::Drop(DropReason::IcmpBadChecksum);
         }
-        self.start(context, frame, packet, (key, service, State::Request { reply: None }))
+        let state = State::Request { reply: None };
+        self.start(context, frame, packet, &Start { key, service, dest: None, state })
     }
 
     /// A reply that no request expects here: its owner may be another worker, or the host's own
@@ -119,9 +121,15 @@ impl WorkerState {
         context: &Context<'_>,
         frame: &mut F,
         packet: &Packet,
-        query: QueryType,
+        (key, query): (&Key, QueryType),
     ) -> Verdict {
         let tables = context.tables;
+        if matches!(query, QueryType::EchoRequest | QueryType::Echo6Request)
+            && let Some(echo) = tables.echo(packet.dst)
+            && let Some(verdict) = self.echo_by_policy(context, frame, packet, key, echo)
+        {
+            return verdict;
+        }
         if tables.address(packet.dst).is_none() {
             if packet.is_link_group {
                 return to_kernel(context, DropReason::IcmpQuery);
@@ -182,7 +190,7 @@ impl WorkerState {
 
 /// Returns whether the checksum is right, as far as that can be told: that of a request in parts is
 /// updated like the others, so it stays wrong if it is.
-fn is_good(bytes: &[u8], packet: &Packet) -> bool {
+pub(super) fn is_good(bytes: &[u8], packet: &Packet) -> bool {
     packet.fragment.is_some() || icmp::has_good_checksum(bytes, packet)
 }
 

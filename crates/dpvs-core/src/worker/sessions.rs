@@ -22,6 +22,15 @@ const RESERVATIONS_MAX: usize = 4;
 /// local port of full NAT.
 const ONE_PACKET_MS: u32 = 30_000;
 
+/// What a connection is to be made of.
+pub(super) struct Start<'a> {
+    pub(super) key: &'a Key,
+    pub(super) service: &'a Service,
+    /// The real server, where it has been chosen already.
+    pub(super) dest: Option<&'a Dest>,
+    pub(super) state: State,
+}
+
 /// A connection that was made.
 #[derive(Clone, Copy, Debug)]
 struct Started {
@@ -57,8 +66,8 @@ fn is_told(tables: &Tables, service: &Service, reason: DropReason) -> bool {
 }
 
 /// Returns by which keys a new connection is to be found.
-fn entries(service: &Service, dest: &Dest) -> Entries {
-    match (dest.settings.forward.sees_replies(), service.settings.one_packet) {
+fn entries(is_one_packet: bool, dest: &Dest) -> Entries {
+    match (dest.settings.forward.sees_replies(), is_one_packet) {
         (true, false) => Entries::Both,
         (true, true) => Entries::Outbound,
         (false, _) => Entries::Inbound,
@@ -109,7 +118,7 @@ impl WorkerState {
             return local_only(context, packet, reason);
         };
         let Some(state) = first_state else { return Verdict::Drop(DropReason::NoConnection) };
-        self.start(context, frame, packet, (key, service, state))
+        self.start(context, frame, packet, &Start { key, service, dest: None, state })
     }
 
     /// Makes a connection and forwards the packet that makes it.
@@ -118,13 +127,14 @@ impl WorkerState {
         context: &Context<'_>,
         frame: &mut F,
         packet: &Packet,
-        (key, service, state): (&Key, &Service, State),
+        start: &Start<'_>,
     ) -> Verdict {
+        let service = start.service;
         let quic_id = match service.settings.hash_target {
             HashTarget::QuicId => quic::connection_id(frame.bytes(), packet),
             HashTarget::Source => None,
         };
-        match self.schedule(context, (packet, quic_id), key, service, state) {
+        match self.schedule(context, (packet, quic_id), start) {
             Ok(started) => {
                 if packet.payload.is_query() {
                     self.counters.icmp_query_created.add(1);
@@ -149,11 +159,10 @@ impl WorkerState {
         &mut self,
         context: &Context<'_>,
         (packet, quic_id): (&Packet, Option<[u8; quic::ID_LEN]>),
-        key: &Key,
-        service: &Service,
-        state: State,
+        start: &Start<'_>,
     ) -> Result<Started, DropReason> {
         let tables = context.tables;
+        let Start { key, service, state, .. } = *start;
         let is_own = tables.address(packet.src).is_some()
             || tables.is_virtual(packet.src)
             || tables.is_laddr(packet.src);
@@ -164,11 +173,19 @@ impl WorkerState {
             return Err(DropReason::Denied);
         }
         let is_query = matches!(state, State::Request { .. });
+        // A ping through a UDP service is no datagram of it.
+        let is_one_packet = service.settings.one_packet && !is_query;
         let per_client = tables.limits.icmp.queries_per_client;
         if is_query && !self.queries.has_room(packet.src, per_client) {
             return Err(DropReason::IcmpQueriesFull);
         }
-        let (dest, template) = self.choose(context, (key, quic_id), service)?;
+        let (dest, template) = match start.dest {
+            Some(dest) => {
+                dest.reserve_bound();
+                (dest, None)
+            }
+            None => self.choose(context, (key, quic_id), service)?,
+        };
         let binding = Binding { tables, conns: &self.conns, me: self.me, key, service, dest };
         let outcome = may_pass(tables, packet, dest).and_then(|()| binding.bind());
         let outcome = outcome.and_then(|outbound| {
@@ -179,7 +196,7 @@ impl WorkerState {
                 service: service.id,
                 dest: dest.id,
                 forward: dest.settings.forward,
-                entries: entries(service, dest),
+                entries: entries(is_one_packet, dest),
                 template,
                 last_seen: context.now,
                 timeout_ms: state.timeout_ms(&tables.timeouts, service.settings.conn_timeout_ms),
@@ -188,7 +205,7 @@ impl WorkerState {
                 in_packets: 0,
                 out_packets: 0,
             };
-            self.keep(conn, service)
+            self.keep(conn, is_one_packet)
         });
         match outcome {
             Ok(started) => {
@@ -209,20 +226,18 @@ impl WorkerState {
     }
 
     /// Puts a connection into the table, unless nothing would ever find it there.
-    fn keep(&mut self, conn: Conn, service: &Service) -> Result<Started, DropReason> {
-        if service.settings.one_packet && !conn.forward.sees_replies() {
+    fn keep(&mut self, conn: Conn, is_one_packet: bool) -> Result<Started, DropReason> {
+        if is_one_packet && !conn.forward.sees_replies() {
             return Ok(Started { conn, index: None });
         }
         // Something waits for the same answers already: NAT, an earlier datagram of the client.
-        if service.settings.one_packet
-            && let Some(found) = self.conns.find(&conn.outbound)
-        {
+        if is_one_packet && let Some(found) = self.conns.find(&conn.outbound) {
             if let Some(waiting) = self.conns.get_mut(found.index) {
                 waiting.last_seen = conn.last_seen;
             }
             return Ok(Started { conn, index: None });
         }
-        let conn = if service.settings.one_packet {
+        let conn = if is_one_packet {
             Conn { timeout_ms: conn.timeout_ms.min(ONE_PACKET_MS), ..conn }
         } else {
             conn
