@@ -8,7 +8,6 @@ mod answers;
 mod control;
 mod echo;
 mod endings;
-
 mod errors;
 mod fragments;
 mod local;
