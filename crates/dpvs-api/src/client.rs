@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A blocking client over the daemon's Unix socket. One request at a time, or pipelined.
+//! A blocking client over the daemon's Unix socket. One request or one batch at a time.
 
 use crate::batch::{Batch, Request, read_answers};
 use crate::rpc::{LINE_BYTES_MAX, Response};
 use crate::types::{
-    AccessListParams, AccessPage, ConnListParams, Connection, Service, ServiceClients,
-    ServiceListParams, ServicePage, ServiceSelector,
+    AccessListParams, AccessPage, ConnListParams, Connection, LaddrList, LaddrListParams, Service,
+    ServiceClients, ServiceLaddrs, ServiceListParams, ServicePage, ServiceSelector,
 };
 use crate::{Method, RequestId, RpcError, method};
 use serde::Serialize;
@@ -220,6 +220,32 @@ impl Client {
             }
             match page.next {
                 None => return Ok(AccessPage { services: all, ..page }),
+                cursor => params.cursor = cursor,
+            }
+        }
+    }
+
+    /// Lists local addresses over all pages; those of a service split between pages are put together
+    /// again.
+    ///
+    /// The page's own `services` are all of them, `next` is `None`.
+    ///
+    /// # Errors
+    /// As [`Client::call`].
+    pub fn list_laddrs(&mut self, selector: &ServiceSelector) -> Result<LaddrList, ClientError> {
+        let mut params =
+            LaddrListParams { service: selector.service.clone(), ..LaddrListParams::default() };
+        let mut all: Vec<ServiceLaddrs> = Vec::new();
+        loop {
+            let page = self.call::<method::LaddrList>(&params)?;
+            for list in page.services {
+                match all.last_mut() {
+                    Some(last) if last.service == list.service => last.laddrs.extend(list.laddrs),
+                    _ => all.push(list),
+                }
+            }
+            match page.next {
+                None => return Ok(LaddrList { services: all, ..page }),
                 cursor => params.cursor = cursor,
             }
         }

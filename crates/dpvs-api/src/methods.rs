@@ -127,8 +127,8 @@ methods! {
     "laddr.add" Write LaddrAdd(t::LaddrSpec) -> t::Written;
     /// Removes a local address, and from the interface where `laddr.add` brought it.
     "laddr.del" Write LaddrDel(t::LaddrSpec) -> t::Written;
-    /// Lists the local addresses of a service, or of all.
-    "laddr.list" Read LaddrList(t::ServiceSelector) -> t::LaddrList;
+    /// Lists the local addresses of a service, or of all, by pages.
+    "laddr.list" Read LaddrList(t::LaddrListParams) -> t::LaddrList;
     /// Puts a client on the black list of a service: it may not connect.
     "blacklist.add" Write BlacklistAdd(t::AccessSpec) -> t::Written;
     /// Takes a client off the black list of a service.

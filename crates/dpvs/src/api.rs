@@ -14,6 +14,7 @@ mod keys;
 mod laddrs;
 mod links;
 mod neighs;
+mod pages;
 mod routes;
 mod services;
 mod system;
@@ -52,7 +53,7 @@ pub(crate) fn call(
         Call::ServiceGet(params) => reply(services::get(control, &params)),
         Call::ServiceList(params) => reply(services::list(control, &mut session.listing, &params)),
         Call::ServiceZero(params) => reply(services::zero(control, &params)),
-        Call::LaddrList(params) => reply(laddrs::list(control, &params)),
+        Call::LaddrList(params) => reply(laddrs::list(control, &mut session.listing, &params)),
         Call::BlacklistList(params) => {
             reply(access::list(control, &mut session.listing, AccessList::Black, &params))
         }

@@ -170,12 +170,31 @@ pub struct ServiceLaddrs {
     pub laddrs: Vec<Laddr>,
 }
 
-/// Local addresses by service.
+/// Which local addresses to list, and which page of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LaddrListParams {
+    /// Only of this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<ServiceKey>,
+    /// The `next` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    /// Most local addresses of a page, 1 to 10000; default 10000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+}
+
+/// One page of local addresses by service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LaddrList {
-    /// The generation of the listing.
+    /// The generation that all pages of a listing are of.
     pub generation: u64,
-    /// Services, those without local addresses too.
+    /// Services, those without local addresses too; one that is split goes on as the first of the
+    /// next page.
     pub services: Vec<ServiceLaddrs>,
+    /// Give this as `cursor` to get the next page; missing on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }

@@ -5,14 +5,18 @@
 //! it goes again with the last service that uses it.
 
 use super::convert::{address, device, device_name, error, prefix, refused};
-use super::keys::{service_key, wire_key};
+use super::keys::service_key;
+use super::pages::{self, Page, Rows, Wanted};
 use super::services::find;
 use crate::control::{Control, Stage};
-use dpvs_api::types::{Laddr, LaddrList, LaddrSpec, ServiceLaddrs, ServiceSelector};
+use dpvs_api::types::{Laddr, LaddrList, LaddrListParams, LaddrSpec, ServiceLaddrs};
 use dpvs_api::{ErrorCode, RpcError};
 use dpvs_core::key::Address;
 use dpvs_core::tables::{LocalAddress, Scope, Service, Tables};
 use std::sync::Arc;
+
+/// What a local address takes of a line at most.
+const LADDR_BYTES: usize = 160;
 
 /// Adds a local address to a service, and to the port.
 pub(super) fn add(stage: &mut Stage<'_>, spec: &LaddrSpec) -> Result<(), RpcError> {
@@ -79,18 +83,19 @@ pub(super) fn clean_up(stage: &mut Stage<'_>, addresses: Vec<Address>) -> Result
     Ok(())
 }
 
-/// Lists the local addresses of one service or of all.
-pub(super) fn list(control: &Control, params: &ServiceSelector) -> Result<LaddrList, RpcError> {
-    let tables = control.tables();
-    let show = |service: &Service| ServiceLaddrs {
-        service: wire_key(tables, &service.key),
-        laddrs: of(tables, service),
-    };
-    let services = match &params.service {
-        Some(key) => vec![show(find(tables, &service_key(tables, key)?)?)],
-        None => tables.services().map(|service| show(service)).collect(),
-    };
-    Ok(LaddrList { generation: tables.generation(), services })
+/// Lists a page of the local addresses of one service or of all.
+pub(super) fn list(
+    control: &Control,
+    listing: &mut Option<Arc<Tables>>,
+    params: &LaddrListParams,
+) -> Result<LaddrList, RpcError> {
+    let LaddrListParams { service, cursor, limit } = params;
+    let wanted = Wanted { service: service.as_ref(), cursor: cursor.as_deref(), limit: *limit };
+    let rows = Rows { of, bytes: LADDR_BYTES, with_empty: true };
+    let Page { generation, services, next } = pages::list(control, listing, wanted, &rows)?;
+    let services =
+        services.into_iter().map(|(service, laddrs)| ServiceLaddrs { service, laddrs }).collect();
+    Ok(LaddrList { generation, services, next })
 }
 
 /// The local addresses of a service.

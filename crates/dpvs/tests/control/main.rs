@@ -12,6 +12,8 @@ mod conns;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod laddrs;
+#[cfg(test)]
 mod network;
 #[cfg(test)]
 mod services;

@@ -6,7 +6,7 @@ use crate::Failure;
 use crate::invocation::{AccessList, ConnListing, Format, ServiceListing};
 use crate::render::{self, Namer, connections as rows};
 use dpvs_api::types::{
-    AccessPage, ConnListParams, ConnPage, Empty, LaddrList, ServicePage, ServiceSelector, Timeouts,
+    AccessPage, ConnListParams, ConnPage, Empty, ServicePage, ServiceSelector, Timeouts,
 };
 use dpvs_api::{ClientError, method};
 
@@ -46,7 +46,7 @@ pub(super) fn laddrs(
     selector: &ServiceSelector,
     format: Format,
 ) -> Result<(), Failure> {
-    let list: LaddrList = session.client()?.call::<method::LaddrList>(selector).map_err(refused)?;
+    let list = session.client()?.list_laddrs(selector).map_err(refused)?;
     if format == Format::Json {
         return session.write_json(&list);
     }

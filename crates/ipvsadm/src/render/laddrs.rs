@@ -63,6 +63,7 @@ mod tests {
                 ServiceLaddrs { service: service(80), laddrs },
                 ServiceLaddrs { service: service(443), laddrs: Vec::new() },
             ],
+            next: None,
         };
         assert_eq!(
             render(&list),
@@ -72,6 +73,6 @@ mod tests {
              \x20                             10.0.1.2             7          101       \n\
              192.168.100.10:443   0        \n"
         );
-        assert_eq!(render(&LaddrList { generation: 1, services: Vec::new() }), "");
+        assert_eq!(render(&LaddrList { generation: 1, services: Vec::new(), next: None }), "");
     }
 }
