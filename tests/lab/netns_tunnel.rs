@@ -2,12 +2,13 @@
 //! Tunnels: every kind, either family in either. The server's end is ours (`TunnelEnd`), its kernel
 //! serves what was inside.
 
-use crate::cells::{Family, Way};
+use crate::cells::{Family, Way, pings_pass};
 use dpvs_tests::outer::{Kind, Sum};
-use dpvs_tests::packet::{icmp, ipv4, send_ipv4, udp};
+use dpvs_tests::packet::{icmp, ipv4, send_icmpv6, send_ipv4, udp};
 use dpvs_tests::run::wait_until;
 use dpvs_tests::station::{Station, ask, udp_client};
 use dpvs_tests::{Lab, TunnelEnd};
+use std::net::Ipv6Addr;
 
 dpvs_tests::lab_tests!(direct:
     v4_passes_in_v4,
@@ -18,6 +19,8 @@ dpvs_tests::lab_tests!(direct:
     senders_learn_what_fits_v6,
     an_error_about_the_tunnel_is_not_the_clients,
     a_clients_error_reaches_the_server,
+    a_narrow_path_is_told_to_clients,
+    a_narrow_path_is_told_to_clients_v6,
 );
 
 /// The options of each kind of tunnel, and the bytes between outer and inner header.
@@ -133,4 +136,46 @@ fn a_clients_error_reaches_the_server(lab: &mut Lab) {
     let error = icmp(3, 3, [0; 4], &quote);
     send_ipv4(&lab.client(), &ipv4("10.1.0.10", "10.0.0.100", 1, &error));
     wait_until("the server is told", || lab.rs1().snmp("Icmp", "InDestUnreachs") == 1);
+}
+
+/// Pings with 1480 bytes, which must not be fragmented, and checks that this is what fits.
+fn told(lab: &Lab, family: Family, header_len: u32, said: &str) {
+    let line = format!("ping -c 1 -W 1 -M do -s {} {}", 1480 - header_len, family.vip());
+    let run = lab.client().run(&line);
+    assert!(run.code == 1 && run.stdout.contains(said), "want {said:?}: {run:#?}");
+}
+
+/// A router between us and the real server, whose part the server's kernel plays here, has a link
+/// of 1400 bytes. It quotes 8 bytes of what the tunnel carries, too few to know whose they are.
+fn a_narrow_path_is_told_to_clients(lab: &mut Lab) {
+    let _end = end(lab);
+    way(Family::V4, Family::V4, "-i").provision(lab);
+    pings_pass(&lab.client(), "10.0.0.100", "-M do -s 1452");
+    let inside = ipv4("10.1.0.10", "10.0.0.100", 1, &[0; 1460]);
+    let quote = &ipv4("10.2.0.1", "10.2.0.11", 4, &inside)[..28];
+    let error = icmp(3, 4, [0, 0, 5, 120], quote);
+    send_ipv4(&lab.rs1(), &ipv4("10.2.0.11", "10.2.0.1", 1, &error));
+    let is_known = || lab.client().run("ping -c 1 -W 1 -M do -s 1452 10.0.0.100").code == 1;
+    wait_until("it is learned", is_known);
+    lab.client().run("ip route flush cache").ok();
+    told(lab, Family::V4, 28, "(mtu = 1380)");
+    pings_pass(&lab.client(), "10.0.0.100", "-M do -s 1352");
+}
+
+fn a_narrow_path_is_told_to_clients_v6(lab: &mut Lab) {
+    let _end = end(lab);
+    way(Family::V6, Family::V6, "-i --tun-type gre").provision(lab);
+    pings_pass(&lab.client(), "fd00::100", "-M do -s 1408");
+    // Packet too big, 1400; the quote is of GRE with 1460 bytes.
+    let mut message = vec![2, 0, 0, 0, 0, 0, 5, 120];
+    message.extend([0x60, 0, 0, 0, 5, 180, 47, 64]);
+    message.extend("fd00:2::1".parse::<Ipv6Addr>().unwrap().octets());
+    message.extend("fd00:2::11".parse::<Ipv6Addr>().unwrap().octets());
+    message.extend([0, 0, 0x86, 0xdd, 0x60, 0, 0, 0]);
+    send_icmpv6(&lab.rs1(), "fd00:2::1", &message);
+    let is_known = || lab.client().run("ping -c 1 -W 1 -M do -s 1408 fd00::100").code == 1;
+    wait_until("it is learned", is_known);
+    lab.client().run("ip -6 route flush cache").ok();
+    told(lab, Family::V6, 48, "mtu=1356");
+    pings_pass(&lab.client(), "fd00::100", "-M do -s 1308");
 }
