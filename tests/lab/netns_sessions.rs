@@ -15,6 +15,7 @@ dpvs_tests::lab_tests!(plain:
     a_black_list_keeps_a_client_out,
     a_white_list_keeps_others_out,
     every_datagram_is_scheduled_anew,
+    every_datagram_is_scheduled_anew_by_nat,
 );
 
 const ONE: &str = "10.1.0.10";
@@ -144,5 +145,10 @@ fn every_datagram_is_scheduled_anew(lab: &mut Lab) {
          ipvsadm -a -u 10.0.0.100:7 -r 10.2.0.11:7 -b
          ipvsadm -a -u 10.0.0.100:7 -r 10.2.0.12:7 -b",
     );
+    datagrams_take_turns(lab);
+}
+
+fn every_datagram_is_scheduled_anew_by_nat(lab: &mut Lab) {
+    provision(lab, "-u 10.0.0.100:7", "--ops", 7);
     datagrams_take_turns(lab);
 }
