@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Traceroutes to and through a virtual address.
+//! Traceroutes to and through a virtual address, and from inside by SNAT.
 
-use dpvs_tests::Lab;
+use dpvs_tests::{Lab, Namespace};
 
 dpvs_tests::lab_tests!(routed:
     ends_at_a_vip_without_a_service,
@@ -10,12 +10,18 @@ dpvs_tests::lab_tests!(routed:
     passes_through_a_ping_service_v6,
     passes_through_nat,
     passes_through_nat_v6,
+    goes_outside_by_snat,
+    goes_outside_by_snat_v6,
 );
 
-/// Traces the way to `vip` and returns who answered at each hop.
+/// Traces the way of the client to `vip` and returns who answered at each hop.
 fn hops(lab: &Lab, options: &str, vip: &str) -> Vec<String> {
-    let line = format!("traceroute -n -q 1 -w 1 -m 6 {options} {vip}");
-    let text = lab.client().run(&line).ok();
+    hops_from(&lab.client(), options, vip)
+}
+
+fn hops_from(station: &Namespace, options: &str, to: &str) -> Vec<String> {
+    let line = format!("traceroute -n -q 1 -w 1 -m 6 {options} {to}");
+    let text = station.run(&line).ok();
     let lines = text.lines().skip(1);
     lines.map(|l| l.split_whitespace().nth(1).unwrap_or("?").to_owned()).collect()
 }
@@ -69,5 +75,22 @@ fn passes_through_nat_v6(lab: &mut Lab) {
     let vip = "fd00::100";
     for options in ["-6 -I", "-6 -U -p 9000"] {
         assert_eq!(hops(lab, options, vip), ["fd00:3::1", vip, vip, vip], "{options}");
+    }
+}
+
+fn goes_outside_by_snat(lab: &mut Lab) {
+    crate::netns_snat::routed(lab);
+    // Every router speaks for itself: the inside host sees the world as it is.
+    let all = ["10.4.0.1", "10.2.0.1", "10.1.0.2", "10.3.0.10"];
+    for options in ["-I", "-U -p 9000"] {
+        assert_eq!(hops_from(&lab.rs1(), options, "10.3.0.10"), all, "{options}");
+    }
+}
+
+fn goes_outside_by_snat_v6(lab: &mut Lab) {
+    crate::netns_snat::routed(lab);
+    let all = ["fd00:4::1", "fd00:2::1", "fd00:1::2", "fd00:3::10"];
+    for options in ["-6 -I", "-6 -U -p 9000"] {
+        assert_eq!(hops_from(&lab.rs1(), options, "fd00:3::10"), all, "{options}");
     }
 }
