@@ -9,6 +9,8 @@ use dpvs_tests::run::wait_until;
 use dpvs_tests::station::{Station, ask, udp_client};
 use dpvs_tests::{Lab, TunnelEnd};
 use std::net::Ipv6Addr;
+use std::thread;
+use std::time::Duration;
 
 dpvs_tests::lab_tests!(direct:
     v4_passes_in_v4,
@@ -100,6 +102,8 @@ fn learned(lab: &Lab, inner: Family) {
             lab.client().run("ip route flush cache").ok();
             lab.client().run("ip -6 route flush cache").ok();
             let fits = 1500 - outer_len - between;
+            // One destination is told once a second, after six times at once.
+            thread::sleep(Duration::from_millis(500));
             let run = ping(1500);
             let told = run.stdout.contains(&format!("{said}{fits}"));
             assert!(run.code == 1 && told, "{options} in {outer:?}, want {fits}: {run:#?}");
