@@ -466,3 +466,24 @@ fn a43_strangers_errors_are_unrelated() {
         }
     });
 }
+
+/// Local ports reach up to where the source ports of GUE tunnels begin and beyond: an error about a
+/// datagram of full NAT is not one about a tunnel.
+#[test]
+fn a02_errors_about_high_local_ports_are_no_tunnels() {
+    for method in [Method::FullNat, Method::Snat] {
+        for v6 in FAMILIES {
+            everywhere(|workers, worker| {
+                let mut lab = method.lab(workers);
+                lab.change(|draft| draft.tables_mut().limits.local_port_min = 50_000);
+                let session = Session::open(&mut lab, method, v6, L4::Udp, 40000);
+                for quoted in [8, 48] {
+                    let error = session.error(Side::Server, HOST[at(v6)], [0; 4], quoted);
+                    let (outcome, counted) = tally(&mut lab, worker, &error);
+                    session.assert_translated(Side::Server, &error, &outcome.sent());
+                    assert_eq!(counted, [Side::Server.relayed()]);
+                }
+            });
+        }
+    }
+}

@@ -7,30 +7,28 @@ use super::process::{Context, mtu_of, route_to, to_kernel};
 use super::{WorkerState, direction_of};
 use crate::conn::{Conn, Direction, Found, State};
 use crate::forward::{self, Ends};
-use crate::icmp::generate;
 use crate::icmp::quote::{self, Quote};
 use crate::icmp::recorder::{Decision, Outcome};
-use crate::icmp::tunnel_quote::{TunnelQuote, inner_packet, parse_tunnel};
 use crate::icmp::{has_good_checksum, shorten, translate::translate};
 use crate::key::{Address, Endpoint, Key, QueryType};
 use crate::net::Family;
 use crate::parse::Packet;
 use crate::tables::{Check, ErrorSource, RouteLookup};
-use crate::wire::{EthernetHeader, IcmpHeader, view};
+use crate::wire::{IcmpHeader, view};
 use crate::{DropReason, Frame, Verdict};
 
 /// Smallest path MTU of IPv4 (RFC 791 section 3.2): smaller ones are an attack (RFC 5927 section 7).
-const MTU_V4_MIN: u32 = 68;
+pub(super) const MTU_V4_MIN: u32 = 68;
 /// Smallest MTU of IPv6 (RFC 8201 section 4).
-const MTU_V6_MIN: u32 = 1280;
+pub(super) const MTU_V6_MIN: u32 = 1280;
 /// What is left of a quote that is cut at least: RFC 792 has routers quote as much.
 const QUOTED_L4_LEN_MIN: usize = 8;
 
 /// What an error says.
 #[derive(Clone, Copy)]
-struct Kind {
-    icmp_type: u8,
-    code: u8,
+pub(super) struct Kind {
+    pub(super) icmp_type: u8,
+    pub(super) code: u8,
 }
 
 impl WorkerState {
@@ -69,13 +67,10 @@ impl WorkerState {
         let tables = context.tables;
         let is_served = tables.is_virtual(packet.dst) || tables.is_laddr(packet.dst);
         let is_own = tables.address(packet.dst).is_some();
-        if is_own && let Some(tunnel) = self.learn_of_tunnel(context, frame.bytes(), packet, kind) {
-            let verdict = self.tell_through_tunnel(context, frame, packet, kind, &tunnel);
-            return (verdict, Outcome::Used);
-        }
         // Errors about the host's own packets belong to its stack.
         if !is_served && (packet.is_link_group || is_own) {
-            return ended(to_kernel(context, DropReason::IcmpUnrelated));
+            let used = self.about_tunnel(context, frame, packet, kind);
+            return used.unwrap_or_else(|| ended(to_kernel(context, DropReason::IcmpUnrelated)));
         }
         // On its way through it may be about NAT or SNAT.
         if !is_served && !tables.has_transit() {
@@ -101,73 +96,23 @@ impl WorkerState {
                     verdict => (verdict, Outcome::Relayed(direction)),
                 }
             }
-            // The host has the address too, and the error may be about its own packet.
-            Err(reason) if is_own && tables.is_hosts(packet.dst) => {
-                ended(to_kernel(context, reason))
-            }
-            Err(reason) => ended(Verdict::Drop(reason)),
-        }
-    }
-
-    /// Learns from an error about a packet of one of our tunnels; `None` if it is about no such.
-    fn learn_of_tunnel(
-        &mut self,
-        context: &Context<'_>,
-        bytes: &[u8],
-        packet: &Packet,
-        kind: Kind,
-    ) -> Option<TunnelQuote> {
-        let quoted = parse_tunnel(bytes, packet)?;
-        let policy = &context.tables.limits.icmp;
-        if !self.relayed.take(context.now, policy.relayed_per_s, policy.relayed_per_s)
-            || !has_good_checksum(bytes, packet)
-        {
-            return None;
-        }
-        self.counters.icmp_tunnel_errors.add(1);
-        if let Some(mtu) = mtu_told(bytes, packet, kind) {
-            let mtus = context.tables.path_mtus();
-            if mtus.learn(context.now, quoted.server, mtu, quoted.len) {
-                self.counters.icmp_tunnel_mtu_learned.add(1);
+            Err(reason) => {
+                // Connections come first: their local ports may be such as tunnels have.
+                let is_strange =
+                    matches!(reason, DropReason::IcmpUnrelated | DropReason::IcmpQuoteProtocol);
+                if is_own
+                    && is_strange
+                    && let Some(used) = self.about_tunnel(context, frame, packet, kind)
+                {
+                    return used;
+                }
+                // The host has the address too, and the error may be about its own packet.
+                if is_own && tables.is_hosts(packet.dst) {
+                    return ended(to_kernel(context, reason));
+                }
+                ended(Verdict::Drop(reason))
             }
         }
-        Some(quoted)
-    }
-
-    /// Tells the client at once what its packet in a tunnel was too long for, if enough of it is
-    /// quoted; else the host's stack gets the error, which may have a tunnel there too.
-    fn tell_through_tunnel<F: Frame>(
-        &mut self,
-        context: &Context<'_>,
-        frame: &mut F,
-        packet: &Packet,
-        kind: Kind,
-        tunnel: &TunnelQuote,
-    ) -> Verdict {
-        let tables = context.tables;
-        let mtu = mtu_told(frame.bytes(), packet, kind)
-            .and_then(|_| tables.path_mtus().find(context.now, tunnel.server));
-        let inner = mtu.and_then(|_| inner_packet(frame.bytes(), packet, tunnel));
-        let (Some(mtu), Some(inner)) = (mtu, inner) else {
-            return match to_kernel(context, DropReason::IcmpUnrelated) {
-                Verdict::Drop(_) => Verdict::Consumed,
-                verdict => verdict,
-            };
-        };
-        if !tables.is_virtual(inner.dst)
-            || frame.pull_front(inner.l3 - EthernetHeader::LEN).is_err()
-        {
-            return Verdict::Consumed;
-        }
-        let shift = inner.l3 - EthernetHeader::LEN;
-        let about =
-            Packet { l3: inner.l3 - shift, l4: inner.l4 - shift, end: inner.end - shift, ..inner };
-        let mtu = mtu.saturating_sub(u32::try_from(tunnel.overhead).unwrap_or(0));
-        let least = match about.family {
-            Family::V4 => MTU_V4_MIN,
-            Family::V6 => MTU_V6_MIN,
-        };
-        self.answer_error(context, frame, &about, generate::Error::TooBig(mtu.max(least)))
     }
 
     /// Finds the connection that an error is about. Nothing is changed by this.
@@ -386,7 +331,7 @@ fn ended(verdict: Verdict) -> (Verdict, Outcome) {
 }
 
 /// Returns the MTU that an error tells, 0 if it should and does not; `None` if its kind tells none.
-fn mtu_told(bytes: &[u8], packet: &Packet, kind: Kind) -> Option<u32> {
+pub(super) fn mtu_told(bytes: &[u8], packet: &Packet, kind: Kind) -> Option<u32> {
     let icmp: &IcmpHeader = view(bytes, packet.l4)?;
     match (packet.family, kind.icmp_type, kind.code) {
         (Family::V4, 3, 4) => Some(icmp.mtu_v4()),

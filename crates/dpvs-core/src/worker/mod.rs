@@ -17,6 +17,7 @@ mod process;
 mod queries;
 mod query_share;
 mod sessions;
+mod tunnel_errors;
 
 pub use control::{Command, ConnFilter, ConnInfo, ConnQuery, Event};
 
