@@ -54,17 +54,23 @@ fn snat(workers: usize) -> Lab {
     lab
 }
 
-/// RFC 5508 REQ-1a.
+/// RFC 5508 REQ-1a: also where the packets to those it asks would belong to different workers.
 #[test]
 fn a30_one_identifier_inside_is_one_outside_whomever_it_asks() {
     for v6 in FAMILIES {
-        let mut lab = snat(1);
-        let asked = if v6 { [C[1], X[1]] } else { [C[0], "198.51.100.11"] };
-        let ids: HashSet<u16> = asked
-            .into_iter()
-            .map(|to| id(&lab.send(0, &PacketBuilder::new(R[at(v6)], to).ping(7, 1, b"?")).sent()))
-            .collect();
-        assert_eq!(ids.len(), 1, "{ids:?}");
+        everywhere(|workers, worker| {
+            let mut lab = snat(workers);
+            let asked = if v6 { [C[1], X[1]] } else { [C[0], "203.0.113.99"] };
+            let seen = asked.map(|to| {
+                lab.send(worker, &PacketBuilder::new(R[at(v6)], to).ping(7, 1, b"data")).sent()
+            });
+            assert_eq!(id(&seen[0]), id(&seen[1]));
+            for (asked, seen) in asked.into_iter().zip(&seen) {
+                let back = lab.send(worker, &pong(seen, 1)).sent();
+                assert_checksums(&back);
+                assert_eq!((ends_of(&back)[0].as_str(), id(&back)), (asked, 7));
+            }
+        });
     }
 }
 

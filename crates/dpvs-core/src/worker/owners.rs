@@ -69,6 +69,11 @@ fn inbound_owner(steering: &Steering, service: &Service, key: &Key) -> WorkerId 
     match service.settings.persistence {
         // All of a client's connections come together, so that its template needs no sharing.
         Some(persistence) => steering.addresses(key.src.masked(persistence.mask), key.dst),
+        // RFC 5508 REQ-1a: a host's identifier is the same outside whomever it asks, so one worker has
+        // all of its queries.
+        None if key.protocol.is_icmp() && service.key.virtual_().is_none() => {
+            steering.addresses(key.src, key.src)
+        }
         None => steering.inbound(key),
     }
 }
