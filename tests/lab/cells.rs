@@ -150,7 +150,7 @@ impl Way {
         static IDENTIFIER: AtomicU16 = AtomicU16::new(4660);
         let identifier = IDENTIFIER.fetch_add(1, Ordering::Relaxed);
         let seen = pings_seen(&lab.rs1(), self.family);
-        pings_pass(&lab.client(), self.family.vip(), &format!("-e {identifier}"));
+        lab.client().ping(5, &format!("-e {identifier}"), self.family.vip());
         assert_eq!(pings_seen(&lab.rs1(), self.family) - seen, 5, "the server got others");
         assert_eq!(lab.daemon().counter("icmp_echo_replied"), 0, "answered by the balancer");
         let connections = of(lab, self.family.icmp(), identifier);
@@ -195,13 +195,6 @@ pub(crate) fn bodies_pass(lab: &Lab, from: &Namespace, to: &str) {
     let file = lab.directory().join("body");
     std::fs::write(&file, vec![b'y'; 300_000]).unwrap();
     assert_eq!(get(from, &format!("-T {} {url}", file.display())), "300000\n", "up");
-}
-
-/// Checks that 5 of 5 pings are answered.
-#[track_caller]
-pub(crate) fn pings_pass(from: &Namespace, to: &str, options: &str) {
-    let text = from.run(&format!("ping -c 5 -i 0.05 -W 2 {options} {to}")).ok();
-    assert!(text.contains("5 received") && !text.contains("DUP"), "{text}");
 }
 
 /// Returns how many echo requests a kernel has seen.

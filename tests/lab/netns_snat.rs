@@ -2,13 +2,14 @@
 //! SNAT: the "real servers" are the inside hosts here, the client is a server outside. Who is inside
 //! reaches it with an address of the pool.
 
-use crate::cells::{Family, Held, bodies_pass, get, host, of, pings_pass, pings_seen};
+use crate::cells::{Family, Held, bodies_pass, get, host, of, pings_seen};
 use crate::states;
 use dpvs_api::types::{Connection, Protocol};
 use dpvs_tests::Lab;
 use dpvs_tests::station::{Station, ask, udp_client};
 use std::io::ErrorKind;
 use std::thread;
+use std::time::Duration;
 
 dpvs_tests::lab_tests!(plain:
     tcp_udp_and_pings_pass,
@@ -93,7 +94,7 @@ fn pass(lab: &Lab, family: Family) {
     assert_eq!((conn.in_packets, conn.out_packets), (3, 3), "{conn:?}");
     check_ends(conn, family, 7);
 
-    pings_pass(&inside, family.client(), "-e 4660");
+    inside.ping(5, "-e 4660", family.client());
     assert_eq!(pings_seen(&outside, family), 5, "others came");
     let connections = of(lab, family.icmp(), 4660);
     assert_eq!(states(&connections), ["REPLY", "REQUEST"]);
@@ -122,7 +123,7 @@ fn inside_hosts_with_one_identifier_get_their_own_answers(lab: &mut Lab) {
     provision(lab, Family::V4, &[Some("icmp")]);
     thread::scope(|scope| {
         for inside in [lab.rs1(), lab.rs2()] {
-            scope.spawn(move || pings_pass(&inside, "10.1.0.10", "-e 7"));
+            scope.spawn(move || inside.ping(5, "-e 7", "10.1.0.10"));
         }
     });
     let connections = of(lab, Protocol::Icmp, 7);
@@ -154,6 +155,7 @@ fn outsiders_do_not_come_in(lab: &mut Lab) {
     assert_ne!(run.code, 0, "{run:#?}");
     let _echo = Station::udp_echo(&lab.rs1(), "10.2.0.11".parse().unwrap(), 7);
     let socket = udp_client(&lab.client(), "10.1.0.200:7");
+    socket.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
     assert!(ask(&socket, b"hello").is_err());
     assert_eq!(lab.daemon().connections(), []);
 }

@@ -2,7 +2,7 @@
 //! Tunnels: every kind, either family in either. The server's end is ours (`TunnelEnd`), its kernel
 //! serves what was inside.
 
-use crate::cells::{Family, Way, pings_pass};
+use crate::cells::{Family, Way};
 use dpvs_tests::outer::{Kind, Sum};
 use dpvs_tests::packet::{icmp, ipv4, send_icmpv6, send_ipv4, udp};
 use dpvs_tests::run::wait_until;
@@ -154,7 +154,7 @@ fn told(lab: &Lab, family: Family, header_len: u32, said: &str) {
 fn a_narrow_path_is_told_to_clients(lab: &mut Lab) {
     let _end = end(lab);
     way(Family::V4, Family::V4, "-i").provision(lab);
-    pings_pass(&lab.client(), "10.0.0.100", "-M do -s 1452");
+    lab.client().ping(5, "-M do -s 1452", "10.0.0.100");
     let inside = ipv4("10.1.0.10", "10.0.0.100", 1, &[0; 1460]);
     let quote = &ipv4("10.2.0.1", "10.2.0.11", 4, &inside)[..28];
     let error = icmp(3, 4, [0, 0, 5, 120], quote);
@@ -163,13 +163,13 @@ fn a_narrow_path_is_told_to_clients(lab: &mut Lab) {
     wait_until("it is learned", is_known);
     lab.client().run("ip route flush cache").ok();
     told(lab, Family::V4, 28, "(mtu = 1380)");
-    pings_pass(&lab.client(), "10.0.0.100", "-M do -s 1352");
+    lab.client().ping(5, "-M do -s 1352", "10.0.0.100");
 }
 
 fn a_narrow_path_is_told_to_clients_v6(lab: &mut Lab) {
     let _end = end(lab);
     way(Family::V6, Family::V6, "-i --tun-type gre").provision(lab);
-    pings_pass(&lab.client(), "fd00::100", "-M do -s 1408");
+    lab.client().ping(5, "-M do -s 1408", "fd00::100");
     // Packet too big, 1400; the quote is of GRE with 1460 bytes.
     let mut message = vec![2, 0, 0, 0, 0, 0, 5, 120];
     message.extend([0x60, 0, 0, 0, 5, 180, 47, 64]);
@@ -181,5 +181,5 @@ fn a_narrow_path_is_told_to_clients_v6(lab: &mut Lab) {
     wait_until("it is learned", is_known);
     lab.client().run("ip -6 route flush cache").ok();
     told(lab, Family::V6, 48, "mtu=1356");
-    pings_pass(&lab.client(), "fd00::100", "-M do -s 1308");
+    lab.client().ping(5, "-M do -s 1308", "fd00::100");
 }

@@ -33,6 +33,19 @@ impl Namespace {
         Run::of(&line, self.command("timeout").arg(SECONDS_MAX).args(words))
     }
 
+    /// Pings an address that often with more options, and returns what `ping` said. Each must be
+    /// answered, and once.
+    ///
+    /// All are sent at once: after its last one `ping` waits for one interval and no longer, so a
+    /// short interval takes a busy machine's late reply for a lost one.
+    #[track_caller]
+    pub fn ping(&self, count: u32, options: &str, to: &str) -> String {
+        let text = self.run(&format!("ping -c {count} -l {count} -i 5 -W 5 {options} {to}")).ok();
+        let is_complete = text.contains(&format!(" {count} received")) && !text.contains("DUP");
+        assert!(is_complete && !text.contains("wrong"), "{text}");
+        text
+    }
+
     /// Starts a command line of words, silent.
     pub fn spawn(&self, line: &str) -> Child {
         let mut command = self.command("timeout");

@@ -106,13 +106,13 @@ fn serve(stream: &TcpStream, name: &str) -> std::io::Result<()> {
     writer.write_all(&answer)
 }
 
-/// A client's UDP socket, connected to `peer`, that waits at most 2 s for an answer.
+/// A client's UDP socket, connected to `peer`, that waits at most 5 s for an answer.
 pub fn udp_client(namespace: &Namespace, peer: &str) -> UdpSocket {
     let peer: SocketAddr = peer.parse().expect("address and port");
     let any = if peer.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
     let socket = namespace.within(|| UdpSocket::bind(any).expect("a socket"));
     socket.connect(peer).expect("a route");
-    socket.set_read_timeout(Some(Duration::from_secs(2))).expect("a socket");
+    socket.set_read_timeout(Some(Duration::from_secs(5))).expect("a socket");
     socket
 }
 

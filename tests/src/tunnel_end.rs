@@ -97,6 +97,12 @@ impl Drop for TunnelEnd {
             // Its panic has been printed where it happened.
             let _ = thread.join();
         }
+        if thread::panicking()
+            && let Ok(notes) = self.notes.lock()
+        {
+            eprintln!("--- the tunnel's end complained: {:?}", notes.complaints);
+            eprintln!("--- the tunnel's end saw since it was asked: {:#?}", notes.outers);
+        }
         // An error here means that it has ended already, which is what is wanted.
         let _ = self.tun.kill();
         let _ = self.tun.wait();
