@@ -141,6 +141,12 @@ methods! {
     "whitelist.del" Write WhitelistDel(t::AccessSpec) -> t::Written;
     /// Lists the clients on white lists, by pages.
     "whitelist.list" Read WhitelistList(t::AccessListParams) -> t::AccessPage;
+    /// Sets the echo policy of an address, whatever stood.
+    "echo.set" Write EchoSet(t::EchoSpec) -> t::Written;
+    /// Takes the echo policy of an address away.
+    "echo.del" Write EchoDel(t::EchoRef) -> t::Written;
+    /// Lists echo policies, with what they come to.
+    "echo.list" Read EchoList(t::Empty) -> t::EchoList;
     /// Lists connections by pages, with a filter.
     "conn.list" Read ConnList(t::ConnListParams) -> t::ConnPage;
     /// Removes all connections.
@@ -185,6 +191,10 @@ methods! {
     "drop.list" Read DropList(t::Empty) -> t::DropList;
     /// Returns the counters of the ICMP code and of the workers.
     "stats.get" Read StatsGet(t::Empty) -> t::DataplaneStats;
+    /// Returns the counters of ICMP, and the limits and switches in force.
+    "icmp.get" Read IcmpGet(t::Empty) -> t::IcmpStatus;
+    /// Lists what became of the last ICMP errors, and why: newest last.
+    "icmp.decisions" Read IcmpDecisions(t::IcmpDecisionsParams) -> t::IcmpDecisions;
     /// Returns what runs here: version, sizes, generation.
     "system.info" Read SystemInfo(t::Empty) -> t::SystemInfo;
     /// Answers, once every worker has answered.

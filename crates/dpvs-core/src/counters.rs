@@ -227,19 +227,38 @@ impl HasTraffic for DestCounters {
 }
 
 impl PerWorker<DestCounters> {
+    fn sum(&self, gauge: impl Fn(&DestCounters) -> &Gauge) -> u32 {
+        self.parts.iter().fold(0, |sum: u32, part| sum.saturating_add(gauge(part).get()))
+    }
+
     /// Returns the established connections over all workers.
     pub fn active(&self) -> u32 {
-        self.parts.iter().fold(0, |sum: u32, part| sum.saturating_add(part.active.get()))
+        self.sum(|part| &part.active)
     }
 
     /// Returns the clients bound by persistence over all workers.
     pub fn persistent(&self) -> u32 {
-        self.parts.iter().fold(0, |sum: u32, part| sum.saturating_add(part.persistent.get()))
+        self.sum(|part| &part.persistent)
     }
 
     /// Returns the other connections over all workers.
     pub fn inactive(&self) -> u32 {
-        self.parts.iter().fold(0, |sum: u32, part| sum.saturating_add(part.inactive.get()))
+        self.sum(|part| &part.inactive)
+    }
+
+    /// Returns the ICMP errors that said unreachable, over all workers.
+    pub fn unreachable(&self) -> u32 {
+        self.sum(|part| &part.unreachable)
+    }
+
+    /// Returns the ICMP errors that said time exceeded, over all workers.
+    pub fn time_exceeded(&self) -> u32 {
+        self.sum(|part| &part.time_exceeded)
+    }
+
+    /// Returns the ICMP errors that said too big, over all workers.
+    pub fn too_big(&self) -> u32 {
+        self.sum(|part| &part.too_big)
     }
 }
 

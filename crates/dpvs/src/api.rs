@@ -10,6 +10,8 @@ mod attributes;
 mod conns;
 mod convert;
 mod dests;
+mod echo;
+mod icmp;
 mod keys;
 mod laddrs;
 mod links;
@@ -60,6 +62,7 @@ pub(crate) fn call(
         Call::WhitelistList(params) => {
             reply(access::list(control, &mut session.listing, AccessList::White, &params))
         }
+        Call::EchoList(Empty {}) => reply(Ok(echo::list(control))),
         Call::ConnList(params) => reply(conns::list(control, &params)),
         Call::ConnFlush(Empty {}) => reply(conns::flush(control)),
         Call::TimeoutGet(Empty {}) => reply(Ok(conns::timeouts(control.tables()))),
@@ -69,6 +72,8 @@ pub(crate) fn call(
         Call::LinkList(params) => reply(links::list(control, &params)),
         Call::DropList(Empty {}) => reply(Ok(system::drops(control))),
         Call::StatsGet(Empty {}) => reply(Ok(system::stats(control))),
+        Call::IcmpGet(Empty {}) => reply(Ok(icmp::status(control))),
+        Call::IcmpDecisions(params) => reply(icmp::decisions(control, &params)),
         Call::SystemInfo(Empty {}) => reply(Ok(system::info(control))),
         Call::SystemPing(Empty {}) => reply(system::ping(control)),
         Call::SystemDescribe(Empty {}) => reply(Ok(dpvs_api::describe())),
@@ -108,6 +113,8 @@ pub(crate) fn shares_stage(call: &Call) -> bool {
             | Call::BlacklistDel(_)
             | Call::WhitelistAdd(_)
             | Call::WhitelistDel(_)
+            | Call::EchoSet(_)
+            | Call::EchoDel(_)
     )
 }
 
@@ -129,6 +136,8 @@ pub(crate) fn write(stage: &mut Stage<'_>, call: Call) -> Result<(), RpcError> {
         Call::BlacklistDel(spec) => access::del(stage, AccessList::Black, &spec),
         Call::WhitelistAdd(spec) => access::add(stage, AccessList::White, &spec),
         Call::WhitelistDel(spec) => access::del(stage, AccessList::White, &spec),
+        Call::EchoSet(spec) => echo::set(stage, &spec),
+        Call::EchoDel(echo) => echo::del(stage, &echo),
         Call::TimeoutSet(spec) => conns::set_timeouts(stage, &spec),
         Call::AddrAdd(spec) => addrs::add(stage, &spec),
         Call::AddrReplace(spec) => addrs::replace(stage, &spec),

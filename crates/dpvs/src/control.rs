@@ -4,6 +4,7 @@
 //! Nothing in here is for a packet thread. Waiting for workers blocks the control thread, but for a
 //! bounded time: see `Line`.
 
+mod echo;
 mod line;
 mod link;
 mod rates;
@@ -18,6 +19,7 @@ use dpvs_api::{ErrorCode, RpcError};
 use dpvs_core::counters::WorkerCounters;
 use dpvs_core::tables::{Draft, Limits, Tables, Timeouts};
 use dpvs_core::{Command, Event, Millis};
+use echo::EchoDamper;
 use line::Line;
 use link::PortLink;
 use rates::Estimator;
@@ -83,6 +85,7 @@ pub struct Control {
     links: Vec<Box<dyn LinkControl>>,
     origin: Instant,
     rates: Estimator,
+    echoes: EchoDamper,
     has_warned_of_rss: bool,
     is_ending: bool,
 }
@@ -123,6 +126,7 @@ impl Control {
             links,
             origin,
             rates: Estimator::default(),
+            echoes: EchoDamper::default(),
             has_warned_of_rss: false,
             is_ending: false,
         }
@@ -192,8 +196,11 @@ impl Control {
     /// # Errors
     /// `Internal` if a worker does not answer; the change stands all the same, and the worker gets
     /// it as soon as it can.
-    fn publish(&mut self, draft: Draft) -> Result<(), RpcError> {
+    fn publish(&mut self, mut draft: Draft) -> Result<(), RpcError> {
+        let now = self.now();
+        self.echoes.hold(&self.tables, &mut draft, now);
         let tables = Arc::new(draft.publish());
+        self.echoes.note(&self.tables, &tables, now);
         self.tables = Arc::clone(&tables);
         for line in &mut self.lines {
             line.install(&tables);
@@ -283,6 +290,11 @@ impl Control {
                 Ok(()) => tracing::info!("addresses whose lifetime is over are gone"),
                 Err(error) => tracing::error!("expiring addresses: {error}"),
             }
+        }
+        if self.echoes.is_due(&self.tables, now)
+            && let Err(error) = self.publish(Draft::new(&self.tables))
+        {
+            tracing::error!("changing what pings are answered with: {error}");
         }
         self.rates.start(&tables, now);
     }

@@ -144,6 +144,7 @@ fn service_action(state: &State<'_>, flags: Vec<String>) -> Result<Action, Failu
         proxy_protocol: state.proxy_protocol.clone(),
         hash_target,
         dest_check: state.dest_check.as_ref().map(|check| check.parts().join(",")),
+        icmp_echo: state.icmp_echo,
     };
     let spec = Box::new(spec);
     Ok(if add { Action::AddService(spec) } else { Action::EditService(spec) })

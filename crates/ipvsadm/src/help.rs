@@ -137,6 +137,9 @@ Service Options:
   --dest-check    check               health check: disable, default, tcp, udp, sctp, ping,
                                       down_retry,down_wait (1,3s) or
                                       down_retry,up_confirm,down_wait,inhibit_min-inhibit_max (1,1,3s,5-3600s)
+  --icmp-echo     policy[:down[:size]] whether pings to the address are answered: never, always,
+                                      any-up, all-up, quorum=N or backend; while its services are
+                                      down: drop, host or admin; size is the most bytes of data
 Address Options:
   --laddr        -z local-address     local address
   --ifname       -F interface         interface of the local address

@@ -34,6 +34,7 @@ const SERVICE_OPTIONS: &[Column] = &[
     C::Synproxy,
     C::HashTarget,
     C::ExpireQuiescent,
+    C::IcmpEcho,
 ];
 const SERVER_OPTIONS: &[Column] = &[
     C::ForwardingMethod,

@@ -8,6 +8,7 @@
 mod address;
 mod checks;
 pub mod commands;
+mod echo;
 mod failure;
 pub mod help;
 pub mod invocation;

@@ -11,7 +11,7 @@ use crate::numbers::number_in;
 use crate::options::{COMMANDS, Column as C, Given, Id, OPTIONS, as_command, column_name};
 use crate::popt::{Scan, Token, scan};
 use crate::{Failure, checks, legality, listopts, matchspec};
-use dpvs_api::types::{Family, Forward, Match, Protocol, TimeoutSpec, TunnelType};
+use dpvs_api::types::{EchoPolicy, Family, Forward, Match, Protocol, TimeoutSpec, TunnelType};
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::ffi::OsStringExt;
@@ -54,6 +54,7 @@ pub(crate) struct State<'a> {
     pub(crate) conn_timeout: Option<u32>,
     pub(crate) proxy_protocol: Option<String>,
     pub(crate) dest_check: Option<listopts::DestCheck>,
+    pub(crate) icmp_echo: Option<EchoPolicy>,
     pub(crate) server: Option<(IpAddr, u16)>,
     pub(crate) forward: Option<Forward>,
     pub(crate) weight: u32,
@@ -153,6 +154,7 @@ impl<'a> State<'a> {
             conn_timeout: None,
             proxy_protocol: None,
             dest_check: None,
+            icmp_echo: None,
             server: None,
             forward: None,
             weight: 1,

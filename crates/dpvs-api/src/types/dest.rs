@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Real servers and local addresses of services.
 
-use super::{Rates, ServiceKey, Stats};
+use super::{IcmpErrors, Rates, ServiceKey, Stats};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -128,6 +128,9 @@ pub struct Dest {
     /// Whether the thresholds keep new connections away.
     #[serde(default)]
     pub overloaded: bool,
+    /// ICMP errors about packets to it, over all workers, since it was made.
+    #[serde(default)]
+    pub icmp: IcmpErrors,
     /// Counters over all workers.
     pub stats: Stats,
     /// Rates over all workers.

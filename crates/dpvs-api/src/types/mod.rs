@@ -7,6 +7,8 @@
 mod access;
 mod conn;
 mod dest;
+mod echo;
+mod icmp;
 mod network;
 mod service;
 mod system;
@@ -14,6 +16,8 @@ mod system;
 pub use access::*;
 pub use conn::*;
 pub use dest::*;
+pub use echo::*;
+pub use icmp::*;
 pub use network::*;
 pub use service::*;
 pub use system::*;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Services.
 
-use super::{Dest, Laddr, Rates, Stats};
+use super::{Dest, EchoPolicy, Laddr, Rates, Stats};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr};
@@ -201,6 +201,9 @@ pub struct ServiceSpec {
     /// Health checks as the command line writes them; empty is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dest_check: Option<String>,
+    /// The echo policy of the service's address, which all its services share; as it is if missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub icmp_echo: Option<EchoPolicy>,
 }
 
 impl ServiceSpec {
@@ -222,6 +225,7 @@ impl ServiceSpec {
             proxy_protocol: None,
             hash_target: None,
             dest_check: None,
+            icmp_echo: None,
         }
     }
 }
@@ -261,6 +265,9 @@ pub struct Service {
     pub hash_target: String,
     /// Health checks; empty is none.
     pub dest_check: String,
+    /// The echo policy of the service's address, if it has one of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub icmp_echo: Option<EchoPolicy>,
     /// Counters over all workers.
     pub stats: Stats,
     /// Rates over all workers.

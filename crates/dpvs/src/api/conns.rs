@@ -93,7 +93,11 @@ fn read_prefix(text: &str) -> Result<Prefix, RpcError> {
     prefix(ip, len, "client")
 }
 
-fn worker_range(worker: Option<u32>, len: usize) -> Result<std::ops::Range<usize>, RpcError> {
+/// Returns the workers that are meant: one, or all.
+pub(super) fn worker_range(
+    worker: Option<u32>,
+    len: usize,
+) -> Result<std::ops::Range<usize>, RpcError> {
     let Some(worker) = worker else { return Ok(0..len) };
     match usize::try_from(worker) {
         Ok(at) if at < len => Ok(at..at + 1),

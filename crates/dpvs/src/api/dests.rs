@@ -95,6 +95,11 @@ pub(super) fn show(control: &Control, service: &Service, dest: &Dest) -> wire::D
         inactive: counters.inactive(),
         persistent: counters.persistent(),
         overloaded: dest.is_overloaded(),
+        icmp: wire::IcmpErrors {
+            unreachable: counters.unreachable(),
+            time_exceeded: counters.time_exceeded(),
+            too_big: counters.too_big(),
+        },
         stats: stats(counters.traffic()),
         rates: control.rates().of(ObjectId::dest(service.id, dest.id)),
     }

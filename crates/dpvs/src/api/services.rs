@@ -4,7 +4,7 @@
 use super::attributes::{Shown, settings};
 use super::convert::{error, refused, stats};
 use super::keys::{service_key, wire_key};
-use super::{dests, laddrs, written};
+use super::{dests, echo, laddrs, written};
 use crate::control::{Control, ObjectId, Stage};
 use dpvs_api::types::{
     Service, ServiceListParams, ServicePage, ServiceRef, ServiceSelector, ServiceSpec, Written,
@@ -20,25 +20,29 @@ const ROWS_MAX: u32 = 1000;
 const PAGE_BYTES_MAX: usize = 900_000;
 /// What a service, a real server and a local address take of it at most.
 const SERVICE_BYTES: usize = 1400;
-const DEST_BYTES: usize = 700;
+const DEST_BYTES: usize = 800;
 const LADDR_BYTES: usize = 160;
 
 /// Adds a service.
 pub(super) fn add(stage: &mut Stage<'_>, spec: &ServiceSpec) -> Result<(), RpcError> {
     let key = service_key(stage.tables(), &spec.service)?;
     let settings = settings(spec, &key, None)?;
-    stage.draft.add_service(key, settings).map_err(refused)
+    let echo = echo::with_service(&key, spec)?;
+    stage.draft.add_service(key, settings).map_err(refused)?;
+    echo::set_with_service(stage, echo)
 }
 
 /// Makes a service so.
 pub(super) fn replace(stage: &mut Stage<'_>, spec: &ServiceSpec) -> Result<(), RpcError> {
     let key = service_key(stage.tables(), &spec.service)?;
     let settings = settings(spec, &key, None)?;
+    let echo = echo::with_service(&key, spec)?;
     if stage.tables().service(&key).is_some() {
-        stage.draft.set_service(&key, settings).map_err(refused)
+        stage.draft.set_service(&key, settings).map_err(refused)?;
     } else {
-        stage.draft.add_service(key, settings).map_err(refused)
+        stage.draft.add_service(key, settings).map_err(refused)?;
     }
+    echo::set_with_service(stage, echo)
 }
 
 /// Changes what is given.
@@ -46,7 +50,9 @@ pub(super) fn set(stage: &mut Stage<'_>, spec: &ServiceSpec) -> Result<(), RpcEr
     let key = service_key(stage.tables(), &spec.service)?;
     let standing = find(stage.tables(), &key)?.settings;
     let settings = settings(spec, &key, Some(standing))?;
-    stage.draft.set_service(&key, settings).map_err(refused)
+    let echo = echo::with_service(&key, spec)?;
+    stage.draft.set_service(&key, settings).map_err(refused)?;
+    echo::set_with_service(stage, echo)
 }
 
 /// Removes a service, and the addresses that came with it alone.
@@ -124,6 +130,7 @@ fn head(control: &Control, tables: &Tables, service: &tables::Service, is_first:
         proxy_protocol: String::new(),
         hash_target: shown.hash_target,
         dest_check: String::new(),
+        icmp_echo: echo::of_service(tables, &service.key),
         stats: stats(service.counters.traffic()),
         rates: control.rates().of(ObjectId::service(service.id)),
         laddrs: if is_first { laddrs::of(tables, service) } else { Vec::new() },

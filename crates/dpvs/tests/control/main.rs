@@ -10,8 +10,11 @@ mod batches;
 #[cfg(test)]
 mod conns;
 #[cfg(test)]
+mod echo;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod icmp;
 mod laddrs;
 #[cfg(test)]
 mod network;

@@ -8,7 +8,7 @@ use crate::listopts::ListEntry;
 use crate::numbers::{atoi, number_in};
 use crate::options::Id;
 use crate::popt::parse_c_integer;
-use crate::{Failure, listopts};
+use crate::{Failure, echo, listopts};
 use dpvs_api::types::{Family, Forward, Protocol, TunnelType};
 
 const INT_MAX: u32 = 2_147_483_647;
@@ -35,6 +35,7 @@ impl State<'_> {
             }
             Id::ProxyProtocol => self.proxy_protocol = Some(listopts::parse_proxy_protocol(value)),
             Id::DestCheck => self.dest_check.get_or_insert_default().add(value)?,
+            Id::IcmpEcho => self.icmp_echo = Some(echo::parse(value)?),
             _ => return self.server_option(id, value),
         }
         if matches!(id, Id::Quic | Id::ConnTimeout | Id::ProxyProtocol | Id::DestCheck) {

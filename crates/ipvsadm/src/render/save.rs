@@ -2,6 +2,7 @@
 //! The commands that make the services again.
 
 use super::{Namer, numeric_endpoint, port_protocol, services::mask, sort, sort_servers};
+use crate::echo;
 use crate::listopts::DestCheck;
 use crate::names::protocol_name;
 use crate::schedflags::saved_flags;
@@ -9,7 +10,7 @@ use dpvs_api::types::{
     AccessPage, Dest, Family, Forward, Match, Protocol, Service, ServiceKey, ServicePage, Timeouts,
     Tunnel, TunnelChecksum, TunnelType,
 };
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
@@ -38,10 +39,12 @@ pub fn render(saved: &Saved<'_>, namer: &Namer<'_>) -> String {
     services.append(&mut matches);
     let [black, white] = [saved.black, saved.white].map(by_service);
     let mut text = format!("--set {} {} {}\n", timeouts.tcp, timeouts.tcp_fin, timeouts.udp);
+    let mut pinged = HashSet::new();
     // Writing to a string cannot fail.
     for service in &services {
         let name = service_text(&service.service, namer);
-        let _ = writeln!(text, "-A {name} -s {}{}", service.scheduler, options(service));
+        let echo = echo_option(service, &mut pinged);
+        let _ = writeln!(text, "-A {name} -s {}{}{echo}", service.scheduler, options(service));
         for laddr in &service.laddrs {
             let _ = writeln!(text, "-P {name} -z {} -F {}", laddr.address, laddr.device);
         }
@@ -150,6 +153,16 @@ fn options(service: &Service) -> String {
         let _ = write!(text, " --dest-check {part}");
     }
     text
+}
+
+/// Writes the echo policy with the first service of its address.
+fn echo_option(service: &Service, pinged: &mut HashSet<IpAddr>) -> String {
+    match (service.icmp_echo, &service.service) {
+        (Some(policy), ServiceKey::Address { address, .. }) if pinged.insert(*address) => {
+            format!(" --icmp-echo {}", echo::text(&policy))
+        }
+        _ => String::new(),
+    }
 }
 
 fn dest_text(dest: &Dest, protocol: Protocol, namer: &Namer<'_>) -> String {

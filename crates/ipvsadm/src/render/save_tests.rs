@@ -8,7 +8,9 @@ use crate::render::tests_support::{
     FileNames, clients, dest, fwmark, key, page, recorded_cases, service,
 };
 use crate::restore;
-use dpvs_api::types::{DestSpec, Laddr, ServiceClients, ServiceSpec};
+use dpvs_api::types::{
+    DestSpec, EchoDown, EchoPolicy, EchoRule, Laddr, ServiceClients, ServiceSpec,
+};
 
 const NUMERIC: Namer<'static> = Namer { names: &NoNames, numeric: true };
 const TIMEOUTS: Timeouts = Timeouts { tcp: 900, tcp_fin: 120, udp: 300, icmp: 60 };
@@ -32,6 +34,12 @@ fn everything() -> Vec<Service> {
     let mut dns = service(key(Protocol::Udp, "2001:db8::1", 53), "mh");
     (dns.persistent, dns.prefix_len, dns.one_packet) = (60, 64, true);
     dns.scheduler_flags = vec!["mh-port".to_owned(), "flag-3".to_owned()];
+    dns.icmp_echo = Some(EchoPolicy {
+        rule: EchoRule::Quorum,
+        quorum: Some(2),
+        down: EchoDown::Host,
+        max_size: 64,
+    });
     let mut quic = service(key(Protocol::Udp, "192.168.100.10", 443), "conhash");
     (quic.quic, quic.hash_target) = (true, "qid".to_owned());
     let mut ping = service(key(Protocol::Icmp, "10.0.0.100", 0), "rr");
@@ -88,7 +96,7 @@ const SAVED: &str = "\
 -a -t 192.168.100.10:80 -r 10.0.0.1:8080 -b -w 50 -x 1000 -y 800
 -A -u 192.168.100.10:443 -s conhash --hash-target qid --quic
 -A --sctp-service 10.0.0.100:5060 -s rr
--A -u [2001:db8::1]:53 -s mh -p 60 -M 64 -o -b mh-port,flag-3
+-A -u [2001:db8::1]:53 -s mh -p 60 -M 64 -o -b mh-port,flag-3 --icmp-echo quorum=2:host:64
 -O -u [2001:db8::1]:53 -2 2001:db8::9
 -A -1 [2001:db8::11]:0 -s rr
 -A -f 8 -6 -s rr
@@ -118,6 +126,26 @@ fn everything_that_a_service_has_is_saved() {
     assert_eq!(rendered(everything(), &lists()), SAVED);
 }
 
+/// The policy is of the address: a line for each of its services would set it as often.
+#[test]
+fn an_echo_policy_is_saved_once_for_its_address() {
+    let policy =
+        EchoPolicy { rule: EchoRule::AnyUp, quorum: None, down: EchoDown::Drop, max_size: 0 };
+    let at = |address, port| Service {
+        icmp_echo: Some(policy),
+        ..service(key(Protocol::Tcp, address, port), "rr")
+    };
+    let services = vec![at("10.0.0.1", 443), at("10.0.0.2", 80), at("10.0.0.1", 80)];
+    let none = [clients(&[]), clients(&[])];
+    assert_eq!(
+        rendered(services, &none),
+        "--set 900 120 300\n\
+         -A -t 10.0.0.1:80 -s rr --icmp-echo any-up\n\
+         -A -t 10.0.0.1:443 -s rr\n\
+         -A -t 10.0.0.2:80 -s rr --icmp-echo any-up\n"
+    );
+}
+
 /// Makes the service that a saved line asks for: what the daemon does with the parameters.
 fn made(spec: ServiceSpec) -> Service {
     let scheduler = spec.scheduler.unwrap();
@@ -135,6 +163,7 @@ fn made(spec: ServiceSpec) -> Service {
         proxy_protocol: spec.proxy_protocol.unwrap_or_default(),
         hash_target: spec.hash_target.unwrap_or_default(),
         dest_check: spec.dest_check.unwrap_or_default(),
+        icmp_echo: spec.icmp_echo,
         ..service(spec.service, &scheduler)
     }
 }

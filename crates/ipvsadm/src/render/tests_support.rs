@@ -3,8 +3,8 @@
 
 use crate::names::{Names, Services};
 use dpvs_api::types::{
-    AccessPage, Dest, Family, Forward, Protocol, Rates, Service, ServiceClients, ServiceKey,
-    ServicePage, Stats,
+    AccessPage, Dest, Family, Forward, IcmpErrors, Protocol, Rates, Service, ServiceClients,
+    ServiceKey, ServicePage, Stats,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -34,6 +34,7 @@ pub(super) fn service(service: ServiceKey, scheduler: &str) -> Service {
         proxy_protocol: String::new(),
         hash_target: String::new(),
         dest_check: String::new(),
+        icmp_echo: None,
         stats: Stats::default(),
         rates: Rates::default(),
         laddrs: Vec::new(),
@@ -54,6 +55,7 @@ pub(super) fn dest(address: &str, port: u16, forward: Forward) -> Dest {
         inactive: 0,
         persistent: 0,
         overloaded: false,
+        icmp: IcmpErrors::default(),
         stats: Stats::default(),
         rates: Rates::default(),
     }

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `icmp.*`: what is done with ICMP, and why.
+
+use super::conns::worker_range;
+use super::convert::{device_name, wire_endpoint, wire_protocol};
+use super::services::page_limit;
+use super::system;
+use crate::control::Control;
+use dpvs_api::RpcError;
+use dpvs_api::types::{
+    Endpoint, IcmpDecision, IcmpDecisions, IcmpDecisionsParams, IcmpQuote, IcmpSettings, IcmpStatus,
+};
+use dpvs_core::conn::Direction;
+use dpvs_core::icmp::recorder::{DECISIONS_MAX, Decision, Outcome};
+use dpvs_core::key::Key;
+use dpvs_core::tables::{Check, ErrorSource, IcmpPolicy, Tables};
+use dpvs_core::{Command, Event, Millis};
+
+/// Most decisions of a listing: it is one line of the protocol.
+const DECISIONS_LISTED_MAX: u32 = 2048;
+/// Decisions of a listing unless told otherwise.
+const DECISIONS_LISTED: u32 = 256;
+
+/// Returns counters and settings.
+pub(super) fn status(control: &Control) -> IcmpStatus {
+    let is_icmp = |name: &str| name.starts_with("icmp_");
+    let mut counters = system::stats(control).counters;
+    counters.retain(|name, _| is_icmp(name));
+    let drops = system::drops(control).drops.into_iter().filter(|drop| is_icmp(&drop.reason));
+    IcmpStatus {
+        counters,
+        drops: drops.map(|drop| (drop.reason, drop.count)).collect(),
+        settings: settings(&control.tables().limits.icmp),
+    }
+}
+
+/// Writes the policy with the keys and words of the configuration.
+fn settings(policy: &IcmpPolicy) -> IcmpSettings {
+    let check = |check| match check {
+        Check::Off => "off",
+        Check::Count => "count",
+        Check::Drop => "drop",
+    };
+    let source = |source| match source {
+        ErrorSource::Peer => "peer",
+        ErrorSource::Own => "own",
+        ErrorSource::Keep => "keep",
+    };
+    let quench = if policy.relays_source_quench { "relay" } else { "drop" };
+    let extensions = if policy.strips_extensions { "strip" } else { "keep" };
+    IcmpSettings {
+        relayed_per_s: policy.relayed_per_s,
+        relayed_per_vip_per_s: policy.relayed_per_virtual_per_s,
+        mtu_gap_ms: policy.mtu_gap_ms,
+        made_per_s: policy.made_per_s,
+        made_per_destination_per_s: policy.made_per_destination_per_s,
+        prohibited_per_s: policy.prohibited_per_s,
+        echo_per_s: policy.echo_per_s,
+        echo_per_source_per_s: policy.echo_per_source_per_s,
+        queries_per_client: policy.queries_per_client,
+        source_quench: quench.to_owned(),
+        source_to_clients: source(policy.source_to_clients).to_owned(),
+        source_to_servers: source(policy.source_to_servers).to_owned(),
+        sequence_check: check(policy.sequence).to_owned(),
+        quoted_checksum: check(policy.quoted_checksum).to_owned(),
+        extensions: extensions.to_owned(),
+        tell_unreachable: policy.tells_unreachable,
+        tell_denied: policy.tells_denied,
+        tell_exhausted: policy.tells_exhausted,
+    }
+}
+
+/// Lists what became of the last ICMP errors, newest last.
+pub(super) fn decisions(
+    control: &mut Control,
+    params: &IcmpDecisionsParams,
+) -> Result<IcmpDecisions, RpcError> {
+    let limit = page_limit(params.limit.or(Some(DECISIONS_LISTED)), DECISIONS_LISTED_MAX)?;
+    let wanted = worker_range(params.worker, control.workers().len())?;
+    let lists = control.ask_all(|| Command::Decisions(Vec::with_capacity(DECISIONS_MAX)))?;
+    let (now, tables) = (control.now(), control.tables());
+    let mut all: Vec<(Millis, IcmpDecision)> = Vec::new();
+    for (worker, event) in lists.into_iter().enumerate() {
+        let Event::Decisions(list) = event else { continue };
+        if wanted.contains(&worker) {
+            let show = |decision: &Decision| (decision.at, show(tables, now, worker, decision));
+            all.extend(list.iter().map(show));
+        }
+    }
+    // Of one moment, each worker's own order stays.
+    all.sort_by_key(|row| row.0);
+    let surplus = all.len().saturating_sub(limit);
+    Ok(IcmpDecisions { decisions: all.into_iter().skip(surplus).map(|row| row.1).collect() })
+}
+
+fn show(tables: &Tables, now: Millis, worker: usize, decision: &Decision) -> IcmpDecision {
+    let steered_to = match decision.outcome {
+        Outcome::Steered(worker) => Some(u32::from(worker.0)),
+        _ => None,
+    };
+    IcmpDecision {
+        age_ms: now.since(decision.at),
+        worker: u32::try_from(worker).unwrap_or(u32::MAX),
+        device: device_name(tables, decision.port),
+        src: decision.src.ip(),
+        dst: decision.dst.ip(),
+        icmp_type: decision.icmp_type,
+        code: decision.code,
+        quote: decision.quote.as_ref().map(quote),
+        outcome: word(decision.outcome).to_owned(),
+        steered_to,
+    }
+}
+
+fn quote(key: &Key) -> IcmpQuote {
+    let dst = wire_endpoint(key.destination());
+    // Of a query that is its type.
+    let port = if key.protocol.is_icmp() { 0 } else { dst.port };
+    IcmpQuote {
+        protocol: wire_protocol(key.protocol),
+        src: wire_endpoint(key.source()),
+        dst: Endpoint { port, ..dst },
+    }
+}
+
+fn word(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Relayed(Direction::Inbound) => "relayed-in",
+        Outcome::Relayed(Direction::Outbound) => "relayed-out",
+        Outcome::Steered(_) => "steered",
+        Outcome::Host => "host",
+        Outcome::Used => "used",
+        Outcome::Dropped(reason) => reason.name(),
+    }
+}
