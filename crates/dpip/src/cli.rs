@@ -5,7 +5,7 @@ use crate::options::{self, Options};
 use crate::request::Request;
 use crate::stop::{NOT_SUPPORT, Stop};
 use crate::words::{Command, Object, Words};
-use crate::{addr, help, link, neigh, route};
+use crate::{addr, echo, help, icmp, link, neigh, route};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -101,6 +101,8 @@ fn outcome(
         Object::Route => route::parse(command, options, rest),
         Object::Neigh => neigh::parse(command, options, rest),
         Object::Link => link::parse(command, options, rest),
+        Object::Echo => echo::parse(command, options, rest),
+        Object::Icmp => icmp::parse(command, rest),
         _ => Err(Stop::Action(NOT_SUPPORT)),
     }?;
     Ok(Outcome::Run(Box::new(options.clone()), Box::new(request)))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The help texts, byte for byte those of DPVS 1.10.2.
+//! The help texts, byte for byte those of DPVS 1.10.2, and those of the objects that it lacks.
 
 use crate::words::Object;
 
@@ -26,6 +26,8 @@ pub(crate) fn object(object: Object) -> String {
         Object::Flow => FLOW,
         Object::Maddr => MADDR,
         Object::Lldp => LLDP,
+        Object::Echo => ECHO,
+        Object::Icmp => ICMP,
     };
     if object.is_offered() {
         return text.to_owned();
@@ -283,4 +285,35 @@ const LLDP: &str = "Usage:
 Examples:
     dpip lldp show local dev dpdk0
     dpip lldp show dev dpdk1 neigh
+";
+
+const ECHO: &str = "Usage:
+    dpip [ -4 | -6 ] echo show
+    dpip echo set ADDR policy POLICY [ quorum NUM ] [ down DOWN ] [ max-size NUM ]
+    dpip echo del ADDR
+    dpip echo help
+Parameters:
+    POLICY    := { never | always | any-up | all-up | quorum | backend }
+    DOWN      := { drop | host | admin }
+
+    Whether echo requests to an address are answered, if it has no ICMP service.
+    Without a policy they are. With any-up one real server must have a weight, with
+    all-up one of every service, with quorum as many; backend forwards them to one.
+    While the services are down requests are dropped, or refused as host unreachable
+    or administratively prohibited. Requests with more than max-size bytes are dropped.
+Examples:
+    dpip echo set 203.0.113.80 policy any-up down host
+    dpip echo set 203.0.113.80 policy quorum quorum 2 max-size 64
+    dpip echo del 203.0.113.80
+";
+
+const ICMP: &str = "Usage:
+    dpip icmp show
+    dpip icmp decisions [ worker NUM ] [ limit NUM ]
+    dpip icmp help
+
+    show lists the counters of ICMP, and limits and switches in force; decisions what
+    became of the last ICMP errors, newest last: relayed-in (to a real server),
+    relayed-out (to a client), steered (to another worker), host, used (about a
+    tunnel's packet), or the reason for which it was dropped.
 ";

@@ -2,7 +2,8 @@
 //! What a command line asks of the daemon, in the API's own types.
 
 use dpvs_api::types::{
-    AddrRef, AddrSpec, DeviceFilter, DeviceRef, LinkSpec, NeighRef, NeighSpec, RouteSpec,
+    AddrRef, AddrSpec, DeviceFilter, DeviceRef, EchoRef, EchoSpec, Family, IcmpDecisionsParams,
+    LinkSpec, NeighRef, NeighSpec, RouteSpec,
 };
 
 /// One request. What prints and how is in [`Options`](crate::Options).
@@ -44,4 +45,14 @@ pub enum Request {
     LinkShow(Option<String>),
     /// `link set`.
     LinkSet(LinkSpec),
+    /// `echo show`, of one family or both.
+    EchoShow(Option<Family>),
+    /// `echo set`: whatever stands.
+    EchoSet(EchoSpec),
+    /// `echo del`.
+    EchoDel(EchoRef),
+    /// `icmp show`.
+    IcmpShow,
+    /// `icmp decisions`.
+    IcmpDecisions(IcmpDecisionsParams),
 }

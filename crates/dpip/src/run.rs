@@ -7,8 +7,9 @@ use crate::options::Options;
 use crate::render;
 use crate::request::Request;
 use crate::stop::{NO_DEVICE, NOT_EXIST, client_error_text};
+use crate::value::family_of;
 use crate::{batch, watch};
-use dpvs_api::types::{AddrList, AddrSpec, DeviceFilter, LinkList, RouteSpec};
+use dpvs_api::types::{AddrList, AddrSpec, DeviceFilter, Empty, Family, LinkList, RouteSpec};
 use dpvs_api::{ClientError, method};
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -131,6 +132,23 @@ fn execute(
             let list = links(daemon, name.as_deref())?;
             if options.json { json(&list)? } else { link_show(options, &list) }
         }
+        Request::EchoShow(family) => echo_show(options, daemon, *family)?,
+        Request::IcmpShow => {
+            let status = daemon.call::<method::IcmpGet>(&Empty {})?;
+            if options.json {
+                json(&status)?
+            } else {
+                render::icmp_status(&status).map_err(io::Error::from)?
+            }
+        }
+        Request::IcmpDecisions(params) => {
+            let list = daemon.call::<method::IcmpDecisions>(params)?;
+            if options.json {
+                json(&list)?
+            } else {
+                list.decisions.iter().map(render::icmp_decision).collect()
+            }
+        }
         write => {
             change(daemon, write)?;
             String::new()
@@ -163,10 +181,15 @@ fn change(daemon: &mut Daemon, request: &Request) -> Result<(), Fault> {
         Request::NeighReplace(spec) => daemon.call::<method::NeighReplace>(spec)?,
         Request::NeighDel(name) => daemon.call::<method::NeighDel>(name)?,
         Request::LinkSet(spec) => daemon.call::<method::LinkSet>(spec)?,
+        Request::EchoSet(spec) => daemon.call::<method::EchoSet>(spec)?,
+        Request::EchoDel(echo) => daemon.call::<method::EchoDel>(echo)?,
         Request::AddrShow(_)
         | Request::RouteShow(_)
         | Request::NeighShow(_)
-        | Request::LinkShow(_) => unreachable!("execute() answers what only reads"),
+        | Request::LinkShow(_)
+        | Request::EchoShow(_)
+        | Request::IcmpShow
+        | Request::IcmpDecisions(_) => unreachable!("execute() answers what only reads"),
     };
     Ok(())
 }
@@ -221,6 +244,19 @@ fn addr_show(
     let with_pool = options.stats || options.verbose;
     let lines = list.addrs.iter().map(|info| render::addr(info, options.verbose, with_pool));
     Ok(lines.collect())
+}
+
+fn echo_show(
+    options: &Options,
+    daemon: &mut Daemon,
+    family: Option<Family>,
+) -> Result<String, Fault> {
+    let mut list = daemon.call::<method::EchoList>(&Empty {})?;
+    list.echoes.retain(|info| family.is_none_or(|family| family_of(info.address) == family));
+    if options.json {
+        return json(&list);
+    }
+    Ok(list.echoes.iter().map(render::echo).collect())
 }
 
 fn link_show(options: &Options, list: &LinkList) -> String {

@@ -22,6 +22,8 @@ pub(crate) enum Object {
     Flow,
     Maddr,
     Lldp,
+    Echo,
+    Icmp,
 }
 
 const OBJECTS: &[(Object, &str)] = &[
@@ -40,6 +42,8 @@ const OBJECTS: &[(Object, &str)] = &[
     (Object::Flow, "flow"),
     (Object::Maddr, "maddr"),
     (Object::Lldp, "lldp"),
+    (Object::Echo, "echo"),
+    (Object::Icmp, "icmp"),
 ];
 
 impl Object {
@@ -55,7 +59,8 @@ impl Object {
 
     /// Tells whether the daemon has such objects.
     pub(crate) fn is_offered(self) -> bool {
-        matches!(self, Object::Link | Object::Addr | Object::Route | Object::Neigh)
+        use Object::{Addr, Echo, Icmp, Link, Neigh, Route};
+        matches!(self, Link | Addr | Route | Neigh | Echo | Icmp)
     }
 }
 
@@ -74,6 +79,7 @@ pub(crate) enum Command {
     Replace,
     Flush,
     Test,
+    Decisions,
     Help,
 }
 
@@ -92,6 +98,7 @@ impl Command {
             "replace" => Command::Replace,
             "flush" => Command::Flush,
             "test" => Command::Test,
+            "decisions" => Command::Decisions,
             "help" => Command::Help,
             _ => return None,
         })

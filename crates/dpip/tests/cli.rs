@@ -101,6 +101,40 @@ mod tests {
     }
 
     #[test]
+    fn echo_and_icmp_say_what_is_wrong() {
+        let parse = |note: &str| format!("{note}\ndpip: parse: invalid parameter\n");
+        let check = |note: &str| format!("{note}\ndpip: check: invalid parameter\n");
+        fails("echo set policy never", &check("missing ip address"), 1);
+        fails("echo del", &check("missing ip address"), 1);
+        fails("echo set 10.0.0.1", &check("missing policy"), 1);
+        fails("echo set 10.0.0.1 policy up", &parse("invalid policy: up"), 1);
+        fails("echo set 10.0.0.1 down up", &parse("invalid down: up"), 1);
+        fails("echo set 10.0.0.1 policy", &parse("missing argument for `policy'"), 1);
+        let note = "the policy quorum has a quorum, and no other";
+        fails("echo set 10.0.0.1 policy quorum", &check(note), 1);
+        fails("echo set 10.0.0.1 policy never quorum 1", &check(note), 1);
+        fails("echo set 10.0.0.1 policy never max-size 65536", "dpip: invalid parameter\n", 1);
+        fails("echo add 10.0.0.1 policy never", "dpip: not support\n", 1);
+        fails("addr decisions", "dpip: not support\n", 1);
+        fails("icmp decisions 5", &parse("unknow argument `5'"), 1);
+        fails("icmp show all", &parse("too many arguments"), 1);
+        asks("echo set 10.0.0.1 policy backend");
+        asks("echo show");
+        asks("--json icmp show");
+        asks("icmp decisions limit 5");
+    }
+
+    #[test]
+    fn the_objects_that_dpvs_lacks_have_their_help() {
+        for object in ["echo", "icmp"] {
+            let (stdout, stderr, code) = run(&format!("{object} help"));
+            assert!(stdout.is_empty() && stderr.starts_with("Usage:\n    dpip "), "{stderr}");
+            assert_eq!(code, 0);
+            fails(object, &stderr, 1);
+        }
+    }
+
+    #[test]
     fn addr_says_what_is_wrong() {
         let parse = |note: &str| format!("{note}\ndpip: parse: invalid parameter\n");
         let check = |note: &str| format!("{note}\ndpip: check: invalid parameter\n");

@@ -4,7 +4,10 @@
 #[cfg(test)]
 mod tests {
     use dpip::{Options, Outcome, Request};
-    use dpvs_api::types::{AddrSpec, DeviceFilter, Family, LinkSpec, NeighSpec, RouteSpec, Scope};
+    use dpvs_api::types::{
+        AddrSpec, DeviceFilter, EchoDown, EchoPolicy, EchoRef, EchoRule, EchoSpec, Family,
+        IcmpDecisionsParams, LinkSpec, NeighSpec, RouteSpec, Scope,
+    };
     use proptest::prelude::*;
     use std::ffi::OsString;
     use std::os::unix::ffi::OsStringExt;
@@ -98,6 +101,35 @@ mod tests {
     }
 
     #[test]
+    fn an_echo_policy_is_what_its_words_say() {
+        let line = "dpip echo set 203.0.113.80 policy quorum quorum 2 down host max-size 64";
+        let policy = EchoPolicy {
+            rule: EchoRule::Quorum,
+            quorum: Some(2),
+            down: EchoDown::Host,
+            max_size: 64,
+        };
+        let address = "203.0.113.80".parse().unwrap();
+        assert_eq!(request(line), Request::EchoSet(EchoSpec { address, policy }));
+        let policy =
+            EchoPolicy { rule: EchoRule::AnyUp, quorum: None, down: EchoDown::Drop, max_size: 0 };
+        let line = "dpip echo set policy any-up 203.0.113.80";
+        assert_eq!(request(line), Request::EchoSet(EchoSpec { address, policy }));
+        assert_eq!(request("dpip echo del 203.0.113.80"), Request::EchoDel(EchoRef { address }));
+        assert_eq!(request("dpip -6 echo show"), Request::EchoShow(Some(Family::Inet6)));
+    }
+
+    #[test]
+    fn decisions_are_asked_for_by_worker_and_number() {
+        let params = IcmpDecisionsParams { worker: Some(1), limit: Some(20) };
+        assert_eq!(
+            request("dpip icmp decisions limit 20 worker 1"),
+            Request::IcmpDecisions(params)
+        );
+        assert_eq!(request("dpip icmp show"), Request::IcmpShow);
+    }
+
+    #[test]
     fn options_stand_anywhere() {
         let (options, request) = understood("dpip link -s show --int=3 dpdk0 -c5 --js -C");
         assert_eq!(request, Request::LinkShow(Some("dpdk0".to_owned())));
@@ -112,6 +144,8 @@ mod tests {
             b"route",
             b"neigh",
             b"link",
+            b"echo",
+            b"icmp",
             b"vlan",
             b"show",
             b"add",
@@ -127,6 +161,9 @@ mod tests {
             b"local",
             b"default",
             b"lladdr",
+            b"policy",
+            b"quorum",
+            b"decisions",
             b"mtu",
             b"valid_lft",
             b"sapool",

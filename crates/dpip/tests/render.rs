@@ -5,7 +5,9 @@
 mod tests {
     use dpip::render;
     use dpvs_api::types::{
-        AddrInfo, AddrSpec, LinkInfo, LinkStats, NeighInfo, PoolUse, RouteSpec, Scope,
+        AddrInfo, AddrSpec, EchoAnswer, EchoDown, EchoInfo, EchoPolicy, EchoRule, Endpoint,
+        IcmpDecision, IcmpQuote, IcmpSettings, IcmpStatus, LinkInfo, LinkStats, NeighInfo, PoolUse,
+        Protocol, RouteSpec, Scope,
     };
 
     const SHOW: &str = include_str!("golden/dpip-1.10.2-show.txt");
@@ -137,6 +139,142 @@ mod tests {
         ];
         let text: String = routes.iter().map(render::route).collect();
         assert_eq!(text, golden("dpip -6 route show"));
+    }
+
+    /// The words in front of `answer` set the policy again.
+    #[test]
+    fn echo_policies_are_listed_as_they_are_set() {
+        let policy = EchoPolicy {
+            rule: EchoRule::Quorum,
+            quorum: Some(2),
+            down: EchoDown::Host,
+            max_size: 64,
+        };
+        let info = EchoInfo {
+            address: "203.0.113.80".parse().unwrap(),
+            policy,
+            answer: EchoAnswer::Reply,
+        };
+        let text = "203.0.113.80 policy quorum quorum 2 down host max-size 64 answer reply\n";
+        assert_eq!(render::echo(&info), text);
+        let policy =
+            EchoPolicy { rule: EchoRule::AnyUp, quorum: None, down: EchoDown::Drop, max_size: 0 };
+        let address = "2001:db8::80".parse().unwrap();
+        let info = EchoInfo { address, policy, answer: EchoAnswer::Drop };
+        let text = "2001:db8::80 policy any-up down drop max-size 0 answer drop\n";
+        assert_eq!(render::echo(&info), text);
+    }
+
+    fn icmp_settings() -> IcmpSettings {
+        IcmpSettings {
+            relayed_per_s: 20_000,
+            relayed_per_vip_per_s: 1000,
+            mtu_gap_ms: 100,
+            made_per_s: 1000,
+            made_per_destination_per_s: 1,
+            prohibited_per_s: 100,
+            echo_per_s: 10_000,
+            echo_per_source_per_s: 0,
+            queries_per_client: 1024,
+            source_quench: "relay".to_owned(),
+            source_to_clients: "peer".to_owned(),
+            source_to_servers: "own".to_owned(),
+            sequence_check: "off".to_owned(),
+            quoted_checksum: "count".to_owned(),
+            extensions: "keep".to_owned(),
+            tell_unreachable: false,
+            tell_denied: false,
+            tell_exhausted: true,
+        }
+    }
+
+    #[test]
+    fn icmp_is_shown_with_counters_drops_and_settings() {
+        let count = |name: &str, value| (name.to_owned(), value);
+        let status = IcmpStatus {
+            counters: [count("icmp_echo_replied", 12), count("icmp_error_relayed_in", 0)].into(),
+            drops: [count("icmp_unrelated", 3)].into(),
+            settings: icmp_settings(),
+        };
+        let text = "\
+counters:
+    icmp_echo_replied                12
+    icmp_error_relayed_in            0
+drops:
+    icmp_unrelated                   3
+settings:
+    echo_per_s                       10000
+    echo_per_source_per_s            0
+    extensions                       keep
+    made_per_destination_per_s       1
+    made_per_s                       1000
+    mtu_gap_ms                       100
+    prohibited_per_s                 100
+    queries_per_client               1024
+    quoted_checksum                  count
+    relayed_per_s                    20000
+    relayed_per_vip_per_s            1000
+    sequence_check                   off
+    source_quench                    relay
+    source_to_clients                peer
+    source_to_servers                own
+    tell_denied                      false
+    tell_exhausted                   true
+    tell_unreachable                 false
+";
+        assert_eq!(render::icmp_status(&status).unwrap(), text);
+    }
+
+    #[test]
+    fn a_decision_says_when_where_what_about_what_and_why() {
+        let end = |text: &str| {
+            let end: std::net::SocketAddr = text.parse().unwrap();
+            Endpoint { address: end.ip(), port: end.port() }
+        };
+        let quote = |protocol, src, dst| Some(IcmpQuote { protocol, src: end(src), dst: end(dst) });
+        let relayed = IcmpDecision {
+            age_ms: 12_045,
+            worker: 1,
+            device: "dpdk0".to_owned(),
+            src: "198.51.100.254".parse().unwrap(),
+            dst: "203.0.113.80".parse().unwrap(),
+            icmp_type: 3,
+            code: 4,
+            quote: quote(Protocol::Tcp, "203.0.113.80:80", "198.51.100.10:40000"),
+            outcome: "relayed-in".to_owned(),
+            steered_to: None,
+        };
+        assert_eq!(
+            render::icmp_decision(&relayed),
+            "12.045s ago worker 1 dev dpdk0 icmp 3/4 198.51.100.254 -> 203.0.113.80 \
+             quote tcp 203.0.113.80:80 -> 198.51.100.10:40000 outcome relayed-in\n"
+        );
+        let steered = IcmpDecision {
+            age_ms: 9,
+            quote: quote(Protocol::Icmp, "10.1.1.200:5", "10.1.1.10:0"),
+            outcome: "steered".to_owned(),
+            steered_to: Some(3),
+            ..relayed.clone()
+        };
+        assert_eq!(
+            render::icmp_decision(&steered),
+            "0.009s ago worker 1 dev dpdk0 icmp 3/4 198.51.100.254 -> 203.0.113.80 \
+             quote icmp 10.1.1.200 -> 10.1.1.10 id 5 outcome steered to 3\n"
+        );
+        let unread = IcmpDecision {
+            quote: None,
+            outcome: "icmp_short_quote".to_owned(),
+            src: "2001:db8::1".parse().unwrap(),
+            dst: "2001:db8::2".parse().unwrap(),
+            icmp_type: 2,
+            code: 0,
+            ..relayed
+        };
+        assert_eq!(
+            render::icmp_decision(&unread),
+            "12.045s ago worker 1 dev dpdk0 icmp 2/0 2001:db8::1 -> 2001:db8::2 \
+             quote unread outcome icmp_short_quote\n"
+        );
     }
 
     #[test]

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `icmp show` and `icmp decisions`.
+
+use dpvs_api::types::{Endpoint, IcmpDecision, IcmpQuote, IcmpStatus, Protocol};
+use std::fmt::{Display, Write as _};
+
+/// Writes counters, drops and settings, one a line under a title each.
+///
+/// # Errors
+/// None for what the API can say: its settings are an object.
+pub fn icmp_status(status: &IcmpStatus) -> serde_json::Result<String> {
+    let mut text = String::new();
+    section(&mut text, "counters", status.counters.iter());
+    section(&mut text, "drops", status.drops.iter());
+    let settings = serde_json::to_value(&status.settings)?;
+    // The text of a word has no quotes here.
+    let plain = |value: &serde_json::Value| match value {
+        serde_json::Value::String(word) => word.clone(),
+        other => other.to_string(),
+    };
+    let rows = settings.as_object().into_iter().flatten();
+    section(&mut text, "settings", rows.map(|(key, value)| (key, plain(value))));
+    Ok(text)
+}
+
+fn section<'a>(
+    text: &mut String,
+    title: &str,
+    rows: impl Iterator<Item = (&'a String, impl Display)>,
+) {
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "{title}:");
+    for (name, value) in rows {
+        let _ = writeln!(text, "    {name:<32} {value}");
+    }
+}
+
+/// Writes a decision in one line.
+pub fn icmp_decision(decision: &IcmpDecision) -> String {
+    let IcmpDecision { age_ms, worker, device, src, dst, icmp_type, code, outcome, .. } = decision;
+    let quote = decision.quote.as_ref().map_or_else(|| "unread".to_owned(), quote);
+    let to = decision.steered_to.map(|worker| format!(" to {worker}")).unwrap_or_default();
+    format!(
+        "{}.{:03}s ago worker {worker} dev {device} icmp {icmp_type}/{code} {src} -> {dst} \
+         quote {quote} outcome {outcome}{to}\n",
+        age_ms / 1000,
+        age_ms % 1000,
+    )
+}
+
+fn quote(quote: &IcmpQuote) -> String {
+    let IcmpQuote { protocol, src, dst } = quote;
+    let word = match protocol {
+        Protocol::Tcp => "tcp",
+        Protocol::Udp => "udp",
+        Protocol::Sctp => "sctp",
+        Protocol::Icmp => "icmp",
+        Protocol::Icmpv6 => "icmpv6",
+    };
+    if matches!(protocol, Protocol::Icmp | Protocol::Icmpv6) {
+        return format!("{word} {} -> {} id {}", src.address, dst.address, src.port);
+    }
+    let end = |end: &Endpoint| std::net::SocketAddr::new(end.address, end.port);
+    format!("{word} {} -> {}", end(src), end(dst))
+}
