@@ -4,7 +4,7 @@
 use super::{Namer, cut, services::protocol_word};
 use crate::invocation::{ConnListing, SockPair};
 use crate::names::protocol_name;
-use dpvs_api::types::{Connection, Endpoint};
+use dpvs_api::types::{Connection, Endpoint, Protocol};
 use std::net::IpAddr;
 
 /// Longest text of an expiry in the DPVS format.
@@ -18,37 +18,65 @@ pub fn stock_title(persistent: bool) -> String {
     format!("IPVS connection entries\npro expire {state:<11} {source:<18} {virtual_:<18} {rest}\n")
 }
 
+/// The ends of a connection as a row has them.
+struct Ends {
+    client: Endpoint,
+    virtual_: Endpoint,
+    local: Option<Endpoint>,
+    dest: Endpoint,
+}
+
+impl Ends {
+    /// The ends of an ICMP query have its identifier where others have ports: the client's on its
+    /// side, and on the server's the one that the server sees.
+    fn of(conn: &Connection) -> Self {
+        let Connection { client, virtual_, local, dest, .. } = *conn;
+        if conn.template || !is_icmp(conn.protocol) {
+            return Ends { client, virtual_, local, dest };
+        }
+        let seen = local.map_or(client.port, |local| local.port);
+        let virtual_ = Endpoint { port: client.port, ..virtual_ };
+        Ends { client, virtual_, local, dest: Endpoint { port: seen, ..dest } }
+    }
+}
+
+fn is_icmp(protocol: Protocol) -> bool {
+    matches!(protocol, Protocol::Icmp | Protocol::Icmpv6)
+}
+
 /// Returns a row of the stock format.
 pub fn stock_row(conn: &Connection, namer: &Namer<'_>) -> String {
     let end = |end: Endpoint| namer.endpoint(end.address, end.port, conn.protocol);
+    let Ends { client, virtual_, dest, .. } = Ends::of(conn);
     let expires = format!("{:02}:{:02}", conn.expires / 60, conn.expires % 60);
     format!(
         "{:<3} {expires:<6} {:<11} {:<18} {:<18} {}\n",
         protocol_word(conn.protocol),
         conn.state,
-        end(conn.client),
-        end(conn.virtual_),
-        end(conn.dest),
+        end(client),
+        end(virtual_),
+        end(dest),
     )
 }
 
 /// Returns a row of the DPVS format. Workers are counted from 1, as the lcores of DPVS are.
 pub fn dpvs_row(conn: &Connection, namer: &Namer<'_>) -> String {
     let end = |end: Endpoint| namer.endpoint(end.address, end.port, conn.protocol);
+    let Ends { client, virtual_, local, dest } = Ends::of(conn);
     let expires = cut(format!("{}s", conn.expires), EXPIRES_CHARS_MAX);
     let nothing = match conn.dest.address {
         IpAddr::V4(_) => "0.0.0.0:0",
         IpAddr::V6(_) => "[::]:0",
     };
-    let local = conn.local.map_or_else(|| nothing.to_owned(), end);
+    let local = local.map_or_else(|| nothing.to_owned(), end);
     format!(
         "[{}]{:<3} {expires:<6} {:<11} {:<18} {:<18} {local:<18} {}\n",
         u64::from(conn.worker) + 1,
         protocol_name(conn.protocol),
         conn.state,
-        end(conn.client),
-        end(conn.virtual_),
-        end(conn.dest),
+        end(client),
+        end(virtual_),
+        end(dest),
     )
 }
 
@@ -68,7 +96,7 @@ pub fn is_wanted(conn: &Connection, listing: &ConnListing, dpvs: bool) -> bool {
 mod tests {
     use super::*;
     use crate::names::NoNames;
-    use dpvs_api::types::{Forward, Protocol};
+    use dpvs_api::types::Forward;
 
     const NUMERIC: Namer<'static> = Namer { names: &NoNames, numeric: true };
 
@@ -122,8 +150,37 @@ mod tests {
         );
         let ends = ["172.16.5.7:2048", "192.168.100.11:1234", "10.0.1.1:1025", "10.0.0.1:8080"];
         assert_eq!(
-            dpvs_row(&conn(Protocol::Icmp, 1_234_567, "NORMAL", ends), &NUMERIC),
-            "[3]icmp 1234567 NORMAL      172.16.5.7:2048    192.168.100.11:1234 10.0.1.1:1025      10.0.0.1:8080\n"
+            dpvs_row(&conn(Protocol::Sctp, 1_234_567, "NORMAL", ends), &NUMERIC),
+            "[3]sctp 1234567 NORMAL      172.16.5.7:2048    192.168.100.11:1234 10.0.1.1:1025      10.0.0.1:8080\n"
+        );
+    }
+
+    /// Both halves of a ping: by the client's identifier it is found in the client's trace, by the
+    /// other one in the server's.
+    #[test]
+    fn pings_have_identifiers_for_ports() {
+        let ends = ["198.51.100.10:4711", "203.0.113.80:0", "10.1.1.200:5", "10.1.1.10:0"];
+        let row = |state| conn(Protocol::Icmp, 60, state, ends);
+        assert_eq!(
+            stock_row(&row("REQUEST"), &NUMERIC) + &stock_row(&row("REPLY"), &NUMERIC),
+            "ICMP 01:00  REQUEST     198.51.100.10:4711 203.0.113.80:4711  10.1.1.10:5\n\
+             ICMP 01:00  REPLY       198.51.100.10:4711 203.0.113.80:4711  10.1.1.10:5\n"
+        );
+        assert_eq!(
+            dpvs_row(&row("REQUEST"), &NUMERIC) + &dpvs_row(&row("REPLY"), &NUMERIC),
+            "[3]icmp 60s    REQUEST     198.51.100.10:4711 203.0.113.80:4711  10.1.1.200:5       10.1.1.10:5\n\
+             [3]icmp 60s    REPLY       198.51.100.10:4711 203.0.113.80:4711  10.1.1.200:5       10.1.1.10:5\n"
+        );
+        // NAT and direct routing leave the identifier alone.
+        let ends = ["[2001:db8:c::1]:7", "[2001:db8::80]:0", "", "[2001:db8:a::1]:0"];
+        let request = conn(Protocol::Icmpv6, 59, "REQUEST", ends);
+        assert_eq!(
+            stock_row(&request, &NUMERIC),
+            "ICMPv6 00:59  REQUEST     [2001:db8:c::1]:7  [2001:db8::80]:7   [2001:db8:a::1]:7\n"
+        );
+        assert_eq!(
+            dpvs_row(&request, &NUMERIC),
+            "[3]icmpv6 59s    REQUEST     [2001:db8:c::1]:7  [2001:db8::80]:7   [::]:0             [2001:db8:a::1]:7\n"
         );
     }
 
