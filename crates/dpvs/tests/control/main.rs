@@ -15,6 +15,7 @@ mod echo;
 mod harness;
 #[cfg(test)]
 mod icmp;
+#[cfg(test)]
 mod laddrs;
 #[cfg(test)]
 mod network;
