@@ -261,7 +261,7 @@ fn errors_whose_quotes_are_no_good() {
 
 /// A-53 of the specification: MTUs that cannot be, that are old, and that are odd.
 #[test]
-fn errors_with_path_mtus_at_the_edges() {
+fn a53_errors_with_path_mtus_at_the_edges() {
     let mut lab = lab();
     lab.send(0, &v4(C, V).tcp(40000, 80, SYN, &[])).sent();
     lab.change(|draft| draft.tables_mut().limits.icmp.mtu_gap_ms = 0);

@@ -123,11 +123,11 @@ cases! {
     a11_whole_quote: TCP;
     a09_quote_with_router_alert: TCP;
     a06_parameter_problem: TCP;
-    a48_source_quench: TCP;
+    a49_source_quench: TCP;
     a03_port_unreachable_of_udp: UDP;
     a12_quoted_udp_without_checksum: UDP;
-    ping_error_from_server_side: PING;
-    ping_error_from_client_side: PINGED;
+    a21_ping_error_from_server_side: PING;
+    a21_ping_error_from_client_side: PINGED;
     a44_extension_stays: TCP;
     a14_packet_too_big_from_client_side: TCP6;
     a14_packet_too_big_from_server_side: TCP6;
@@ -135,15 +135,15 @@ cases! {
     a16_v6_hop_limit: TCP6;
     a17_v6_parameter_problem: TCP6;
     a18_v6_quote_with_destination_options: TCP6;
-    ping6_error_from_server_side: PINGED6;
-    ping6_error_from_client_side: PING6;
+    a21_ping6_error_from_server_side: PINGED6;
+    a21_ping6_error_from_client_side: PING6;
     a19_outer_destination_options: TCP6;
-    ttl_1_in: Before::Services;
+    a61_ttl_1_in: Before::Services;
 }
 
 /// B18 of the specification: errors about one connection go to its server, whichever router sent them.
 #[test]
-fn errors_from_a_hundred_routers_reach_the_same_server() {
+fn a01_errors_from_a_hundred_routers_reach_the_same_server() {
     let (input, expected) = frames("a01_frag_needed_from_client_side");
     let mut lab = Lab::new(1);
     prepare(&mut lab, TCP);
