@@ -297,7 +297,7 @@ fn decisions(lab: &mut Lab, worker: usize) -> Vec<Decision> {
 
 /// The flight recorder tells what became of errors, and why, at each worker that had them.
 #[test]
-fn b8_the_flight_recorder_tells_what_became_of_errors() {
+fn the_flight_recorder_tells_what_became_of_errors() {
     let mut lab = Method::FullNat.lab_with_key(2, &[0; 40]);
     lab.change(|draft| {
         let mut port = draft.tables().port(PortId(0)).unwrap().clone();
