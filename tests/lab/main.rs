@@ -6,6 +6,7 @@ mod cells;
 mod netns_control;
 mod netns_direct;
 mod netns_drops;
+mod netns_echo;
 mod netns_fragments;
 mod netns_full_nat;
 mod netns_life;
