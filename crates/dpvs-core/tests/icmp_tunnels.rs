@@ -307,3 +307,16 @@ fn a59_a_damaged_complaint_is_not_believed() {
         assert_eq!(lab.send(0, &segment).sent(), outer);
     }
 }
+
+/// Whoever can send us errors could fill the memory of path MTUs, or narrow the way to any server.
+#[test]
+fn a59_a_complaint_about_a_server_without_a_tunnel_is_not_believed() {
+    let mut lab = Lab::new(1);
+    lab.service(Protocol::Tcp, "203.0.113.80", 80, &[("10.1.1.10", 80)]);
+    let tunnel = PacketBuilder::new("10.1.1.2", "10.1.1.10").raw(4, &[0; 28]);
+    let complaint =
+        PacketBuilder::new("10.1.1.254", "10.1.1.2").icmp(3, 4, [0, 0, 2, 88], &tunnel[14..]);
+    lab.send(0, &complaint);
+    assert_eq!(lab.tables.path_mtus().find(lab.now, end("10.1.1.10", 0).address), None);
+    assert_eq!(lab.workers[0].counters().icmp_tunnel_errors.get(), 0);
+}

@@ -51,7 +51,7 @@ impl Draft {
         let dest = Dest { id, endpoint, settings, shared };
         dest.check_thresholds();
         self.service_mut(key)?.dests.push(dest);
-        self.note_nat(slot, key, endpoint, &settings);
+        self.note_method(slot, key, endpoint, &settings);
         Ok(())
     }
 
@@ -76,7 +76,7 @@ impl Draft {
         };
         dest.settings = settings;
         dest.check_thresholds();
-        self.note_nat(slot, key, endpoint, &settings);
+        self.note_method(slot, key, endpoint, &settings);
         Ok(())
     }
 
@@ -92,13 +92,21 @@ impl Draft {
         Ok(())
     }
 
-    /// Remembers that answers of a real server to clients may be those of a service.
-    fn note_nat(&mut self, slot: u32, key: &ServiceKey, end: Endpoint, settings: &DestSettings) {
+    /// Remembers that answers of a real server to clients may be those of a service, and that errors
+    /// about packets to it may be about a tunnel's.
+    fn note_method(&mut self, slot: u32, key: &ServiceKey, end: Endpoint, settings: &DestSettings) {
         if let (ServiceKey::Virtual(key), Forward::Nat) = (key, settings.forward) {
             let index = Arc::make_mut(&mut self.tables.nat_index);
             let slots = index.entry(NatEnd { protocol: key.protocol, end }).or_default();
             if !slots.contains(&slot) {
                 slots.push(slot);
+            }
+        }
+        if settings.forward == Forward::Tunnel {
+            let ends = Arc::make_mut(&mut self.tables.tunnel_ends);
+            let places = ends.entry(end.address).or_default();
+            if !places.contains(&(slot, end.port)) {
+                places.push((slot, end.port));
             }
         }
     }
@@ -173,6 +181,16 @@ pub(super) fn remove_dest(
 
 /// Takes away what the tables know of a server that nothing refers to any more.
 pub(super) fn forget_dest(tables: &mut Tables, slot: u32, key: &ServiceKey, dest: &Dest) {
+    let Endpoint { address, port } = dest.endpoint;
+    if tables.tunnel_ends.contains_key(&address) {
+        let ends = Arc::make_mut(&mut tables.tunnel_ends);
+        if let Some(places) = ends.get_mut(&address) {
+            places.retain(|place| *place != (slot, port));
+            if places.is_empty() {
+                ends.remove(&address);
+            }
+        }
+    }
     match key {
         ServiceKey::Match(_) => release(&mut tables.laddr_index, dest.endpoint.address),
         ServiceKey::Virtual(key) => {

@@ -53,6 +53,9 @@ struct NatEnd {
     end: Endpoint,
 }
 
+/// Far ends of tunnels, each with its places: slots of services and ports of servers.
+type TunnelEnds = HashMap<Address, Vec<(u32, u16)>, MapHash>;
+
 /// Most services that the answer of one real server is looked for in.
 const NAT_SERVICES_MAX: usize = 64;
 
@@ -77,6 +80,7 @@ pub struct Tables {
     /// Slots of deleted services, oldest first: they keep their place for a while, so that the
     /// connections live on when the service comes back (`ipvsadm -C; ipvsadm -R`).
     deleted: VecDeque<u32>,
+    tunnel_ends: Arc<TunnelEnds>,
     /// What is known of the ways to the far ends of tunnels.
     path_mtus: Arc<PathMtus>,
     /// Which addresses have echo policies of their own.
@@ -105,6 +109,7 @@ impl Tables {
             match_slots: Vec::new(),
             nat_index: Arc::default(),
             deleted: VecDeque::new(),
+            tunnel_ends: Arc::default(),
             path_mtus: Arc::default(),
             echoes: Arc::default(),
             timeouts: Timeouts::default(),
@@ -163,6 +168,11 @@ impl Tables {
     /// Returns the routes.
     pub fn routes(&self) -> &Routes {
         &self.routes
+    }
+
+    /// Returns whether an address is, or was lately, the far end of one of our tunnels.
+    pub fn is_tunnel_end(&self, address: Address) -> bool {
+        self.tunnel_ends.contains_key(&address)
     }
 
     /// Returns what is known of the ways to the far ends of tunnels; all snapshots share it.

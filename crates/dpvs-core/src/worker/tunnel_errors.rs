@@ -37,6 +37,10 @@ impl WorkerState {
         kind: Kind,
     ) -> Option<TunnelQuote> {
         let quoted = parse_tunnel(bytes, packet)?;
+        // About no server of ours: a tunnel of the host, or somebody's invention.
+        if !context.tables.is_tunnel_end(quoted.server) {
+            return None;
+        }
         let policy = &context.tables.limits.icmp;
         if !self.relayed.take(context.now, policy.relayed_per_s, policy.relayed_per_s)
             || !has_good_checksum(bytes, packet)
