@@ -320,3 +320,33 @@ fn datagrams_by_themselves_keep_to_a_bound_clients_server() {
         assert_eq!(traffic(&lab, 1), 1, "{method:?}: the binding has ended");
     }
 }
+
+/// A service that comes back is a new one: what the old one counted is not its own.
+#[test]
+fn a_service_that_comes_back_counts_from_zero() {
+    let mut lab = Lab::new(1);
+    let servers = [(end(R, 53), weighing(Forward::Nat, 1))];
+    lab.serve(&udp(), RR, &servers);
+    lab.send(0, &p(C, V).udp(7, 53, b"q")).sent();
+    lab.change(|draft| draft.del_service(&udp()).unwrap());
+    lab.serve(&udp(), RR, &servers);
+    let traffic = |lab: &Lab| {
+        let service = lab.tables.service(&udp()).unwrap();
+        let dest = service.dests[0].shared.counters.traffic();
+        (service.counters.traffic().connections, dest.in_packets)
+    };
+    assert_eq!(traffic(&lab), (0, 0));
+    lab.send(0, &p(C, V).udp(7, 53, b"q")).sent();
+    assert_eq!(traffic(&lab), (0, 1), "the connection has gone on");
+}
+
+/// Full NAT could never reach the server: its packets would come from the server's own address.
+#[test]
+fn a_local_address_is_not_a_real_servers() {
+    let mut lab = Lab::new(1);
+    lab.serve(&udp(), RR, &[(end(R, 53), weighing(Forward::FullNat, 1))]);
+    lab.change(|draft| {
+        let refused = draft.add_laddr(&udp(), address(R), PortId(0)).unwrap_err();
+        assert_eq!(refused.text, "a real server of the service has the address");
+    });
+}

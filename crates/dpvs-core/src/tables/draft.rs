@@ -91,7 +91,14 @@ impl Draft {
             .get_mut(position(slot))
             .ok_or_else(|| Refusal::new(RefusalKind::NoMemory, "too many services"))?;
         let mut service = match &entry.state {
-            SlotState::Deleted(old) => Service { settings, ..Service::clone(old) },
+            SlotState::Deleted(old) => {
+                // It is a new service; only its connections are the old one's.
+                old.counters.zero();
+                for dest in &old.removed {
+                    dest.shared.counters.zero();
+                }
+                Service { settings, ..Service::clone(old) }
+            }
             SlotState::Free | SlotState::Live(_) => Service {
                 id: ServiceId { slot, generation: entry.generation },
                 key,
@@ -244,6 +251,11 @@ impl Draft {
         }
         if service.laddrs.iter().any(|laddr| laddr.address == address) {
             return Err(Refusal::new(RefusalKind::Exist, "the local address stands already"));
+        }
+        // It would answer to itself for its own server.
+        if service.dests.iter().any(|dest| dest.endpoint.address == address) {
+            let text = "a real server of the service has the address";
+            return Err(Refusal::new(RefusalKind::Invalid, text).at("address"));
         }
         let had = service.laddrs_removed.iter().position(|laddr| laddr.address == address);
         if let Some(old) = had.and_then(|at| service.laddrs_removed.remove(at)) {

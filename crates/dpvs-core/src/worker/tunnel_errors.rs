@@ -37,8 +37,15 @@ impl WorkerState {
         kind: Kind,
     ) -> Option<TunnelQuote> {
         let quoted = parse_tunnel(bytes, packet)?;
-        // About no server of ours: a tunnel of the host, or somebody's invention.
-        if !context.tables.is_tunnel_end(quoted.server) {
+        // About no server of ours, or not from where our packets to it go and not to the address that
+        // they come from: a tunnel of the host, or somebody's invention.
+        let tables = context.tables;
+        let route = tables.routes().lookup(quoted.server)?;
+        let source = route.src.or_else(|| tables.source_for(route.port, route.next_hop));
+        if !tables.is_tunnel_end(quoted.server)
+            || route.port != context.port
+            || source != Some(packet.dst)
+        {
             return None;
         }
         let policy = &context.tables.limits.icmp;
