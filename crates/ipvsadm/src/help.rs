@@ -50,12 +50,12 @@ Either long or short options are allowed.
   --add-laddr       -P        add local address
   --del-laddr       -Q        delete local address
   --get-laddr       -G        list local addresses
-  --add-blklst      -U        add blacklist address or ipset (not supported yet)
-  --del-blklst      -V        delete blacklist address or ipset (not supported yet)
-  --get-blklst      -B        list blacklist addresses and ipsets (not supported yet)
-  --add-whtlst      -O        add whitelist address or ipset (not supported yet)
-  --del-whtlst      -Y        delete whitelist address or ipset (not supported yet)
-  --get-whtlst      -W        list whitelist addresses and ipsets (not supported yet)
+  --add-blklst      -U        add blacklist address
+  --del-blklst      -V        delete blacklist address
+  --get-blklst      -B        list blacklist addresses
+  --add-whtlst      -O        add whitelist address
+  --del-whtlst      -Y        delete whitelist address
+  --get-whtlst      -W        list whitelist addresses
   --list            -L|-l     list the table
   --zero            -Z        zero counters in a service or all services
   --set tcp tcpfin udp        set connection timeout values
