@@ -16,7 +16,10 @@ thread_local! {
 
 fn lab() -> Lab {
     let mut lab = Lab::new(1);
-    lab.change(|draft| draft.tables_mut().limits.icmp.relayed_per_s = 0);
+    lab.change(|draft| {
+        let policy = &mut draft.tables_mut().limits.icmp;
+        (policy.relayed_per_s, policy.relayed_per_virtual_per_s, policy.mtu_gap_ms) = (0, 0, 0);
+    });
     lab.service(Protocol::Tcp, "203.0.113.80", 80, &[("10.1.1.10", 8080)]);
     lab.service(Protocol::Udp, "203.0.113.80", 53, &[("10.1.1.10", 5300)]);
     lab.service(Protocol::Icmp, "203.0.113.80", 0, &[("10.1.1.10", 0)]);
