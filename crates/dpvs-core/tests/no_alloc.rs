@@ -3,8 +3,12 @@
 #![cfg(test)]
 #![allow(unsafe_code, reason = "a global allocator is an unsafe trait; this one only counts")]
 
-use dpvs_core::net::Protocol;
-use dpvs_core::testing::{HeapFrame, Lab, PacketBuilder};
+use dpvs_core::net::{Family, Protocol};
+use dpvs_core::scheduler::Scheduler;
+use dpvs_core::tables::{
+    DestSettings, Forward, Persistence, ServiceSettings, Tunnel, TunnelChecksum, TunnelKind,
+};
+use dpvs_core::testing::{HeapFrame, Lab, PacketBuilder, end, match_key, service_key, tunneled};
 use dpvs_core::{BURST, Verdict};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -56,10 +60,51 @@ fn mix() -> Vec<Vec<u8>> {
         frames.push(c.tcp(2000 + n, 80, 16, &[0; 1480]));
         frames.push(c.tcp(9, 9, 2, &[])[..14 + usize::from(n)].to_vec());
     }
+    frames.extend(other_methods());
     let mut arp = [&[0xff; 6][..], &[2, 0, 0, 0, 0, 1], &[8, 6, 0, 1, 8, 0, 6, 4, 0, 1]].concat();
     arp.extend([2, 0, 0, 0, 0, 1, 203, 0, 113, 99, 0, 0, 0, 0, 0, 0, 203, 0, 113, 2]);
     frames.push(arp);
     frames
+}
+
+/// Frames of every other method: parts of datagrams, SNAT, and an error to a tunnel.
+fn other_methods() -> Vec<Vec<u8>> {
+    let mut frames = Vec::new();
+    for (vip, n) in ["203.0.113.81", "203.0.113.82", "203.0.113.83"].iter().zip(0u16..) {
+        let c = PacketBuilder::new("198.51.100.10", vip);
+        for port in 0..20u16 {
+            frames.push(c.udp(4000 + port, 53, b"question"));
+            frames.push(c.clone().id(n * 20 + port).flags_fragment(0x2000).udp(
+                4000 + port,
+                53,
+                &[0; 64],
+            ));
+            frames.push(c.clone().id(n * 20 + port).flags_fragment(9).raw(17, &[0; 64]));
+            let nat = PacketBuilder::new("10.1.1.10", "198.51.100.10");
+            frames.push(nat.udp(53, 4000 + port, b"answer"));
+            let answer = PacketBuilder::new(vip, "198.51.100.10").udp(53, 4000 + port, b"answer");
+            let x = PacketBuilder::new("198.51.100.254", vip);
+            frames.push(x.icmp(3, 3, [0; 4], &answer[14..]));
+            let inside = PacketBuilder::new("10.1.1.10", "198.51.100.10");
+            frames.push(inside.udp(6000 + port, 53, b"question"));
+        }
+    }
+    frames
+}
+
+fn serve_other_methods(lab: &mut Lab) {
+    let gue = Tunnel { kind: TunnelKind::Gue, port: 6080, checksum: TunnelChecksum::Full };
+    let methods =
+        [DestSettings::new(Forward::Nat), DestSettings::new(Forward::Direct), tunneled(gue)];
+    let persistence = Some(Persistence { timeout_ms: 10_000, mask: u128::MAX });
+    let settings = ServiceSettings { persistence, ..ServiceSettings::new(Scheduler::Mh) };
+    for (vip, method) in ["203.0.113.81", "203.0.113.82", "203.0.113.83"].iter().zip(methods) {
+        let key = service_key(Protocol::Udp, vip, 53);
+        lab.serve(&key, settings, &[(end("10.1.1.10", 53), method)]);
+    }
+    let snat = [(end("203.0.113.88", 0), DestSettings::new(Forward::Snat))];
+    let key = match_key(Family::V4, Protocol::Udp);
+    lab.serve(&key, ServiceSettings::new(Scheduler::Wlc), &snat);
 }
 
 #[test]
@@ -69,6 +114,7 @@ fn a_million_mixed_frames_allocate_nothing() {
     lab.service(Protocol::Udp, "203.0.113.80", 53, &[("10.1.1.10", 5300)]);
     lab.service(Protocol::Icmp, "203.0.113.80", 0, &[("10.1.1.10", 0)]);
     lab.service(Protocol::Tcp, "2001:db8:80::80", 80, &[("2001:db8:a::10", 8080)]);
+    serve_other_methods(&mut lab);
     let mix = mix();
     let mut frames = vec![HeapFrame::new(&[0; 2048]); BURST];
     let mut verdicts = [Verdict::Consumed; BURST];
