@@ -20,6 +20,7 @@ pub mod fragment;
 mod frame;
 pub mod icmp;
 mod ids;
+mod ip_header;
 pub mod key;
 mod limiter;
 pub mod neighbour;

@@ -4,6 +4,7 @@
 use crate::Frame;
 use crate::checksum::{self, Checksum};
 use crate::icmp::generate::TTL;
+use crate::ip_header;
 use crate::net::Family;
 use crate::parse::{Packet, Payload};
 use crate::wire::{Ipv4Header, Ipv6Header, TcpFlags, TcpHeader, view, view_mut};
@@ -41,16 +42,15 @@ pub(crate) fn make<F: Frame>(frame: &mut F, about: &Packet) -> Option<Packet> {
         checksum: Checksum::default(),
         urgent: U16::new(0),
     };
-    let pseudo = turn_ip(bytes, &packet)?;
-    let sum = checksum::sum(bytes.get(packet.l4..end)?);
+    turn_ip(bytes, &packet)?;
+    let sum = checksum::sum(bytes.get(packet.l4..end)?) + ip_header::pseudo_sum(&packet, 6);
     let tcp: &mut TcpHeader = view_mut(bytes, packet.l4)?;
-    tcp.checksum = checksum::finish(sum + pseudo);
+    tcp.checksum = checksum::finish(sum);
     Some(packet)
 }
 
-/// Turns the IP header round; returns the sum of the pseudo header.
-fn turn_ip(bytes: &mut [u8], packet: &Packet) -> Option<u64> {
-    let len = packet.end - packet.l4;
+/// Turns the IP header round.
+fn turn_ip(bytes: &mut [u8], packet: &Packet) -> Option<()> {
     match packet.family {
         Family::V4 => {
             let header: &mut Ipv4Header = view_mut(bytes, packet.l3)?;
@@ -58,11 +58,9 @@ fn turn_ip(bytes: &mut [u8], packet: &Packet) -> Option<u64> {
             header.ttl = packet.ttl;
             header.total_len = U16::new(u16::try_from(packet.len()).ok()?);
             header.checksum = Checksum::default();
-            let (src, dst) = (header.src, header.dst);
             let sum = checksum::sum(bytes.get(packet.l3..packet.l4)?);
             let header: &mut Ipv4Header = view_mut(bytes, packet.l3)?;
             header.checksum = checksum::finish(sum);
-            Some(checksum::pseudo(&src, &dst, len, 6))
         }
         Family::V6 => {
             let payload_len = packet.end.checked_sub(packet.l3 + Ipv6Header::LEN)?;
@@ -70,7 +68,7 @@ fn turn_ip(bytes: &mut [u8], packet: &Packet) -> Option<u64> {
             (header.src, header.dst) = (header.dst, header.src);
             header.hop_limit = packet.ttl;
             header.payload_len = U16::new(u16::try_from(payload_len).ok()?);
-            Some(checksum::pseudo(&header.src, &header.dst, len, 6))
         }
     }
+    Some(())
 }

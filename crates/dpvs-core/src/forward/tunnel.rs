@@ -14,6 +14,7 @@
 
 use super::Binding;
 use crate::checksum::{self, Checksum};
+use crate::ip_header::{self, Fields};
 use crate::key::{Address, Endpoint, Key};
 use crate::net::Family;
 use crate::parse::{Packet, Payload};
@@ -22,7 +23,7 @@ use crate::wire::{
     EthernetHeader, GreHeader, GueHeader, Ipv4Header, Ipv6Header, UdpHeader, view, view_mut,
 };
 use crate::{DropReason, Frame};
-use zerocopy::big_endian::{U16, U32};
+use zerocopy::big_endian::U16;
 
 /// Time to live of the outer packet.
 const TTL: u8 = 64;
@@ -107,7 +108,8 @@ pub(super) fn wrap<F: Frame>(
     // first bytes tell packets apart: its own number, ports, sequence numbers.
     let start = bytes.get(inner..outer.end.min(inner + 64))?;
     let id = checksum::fold(checksum::sum(start)).wrapping_mul(0x9e37);
-    write_ip(bytes, &outer, protocol, (tos, dont_fragment, id))?;
+    let id = (!dont_fragment).then_some(id);
+    ip_header::write(bytes, &outer, Fields { protocol, tos, id })?;
     Some(outer)
 }
 
@@ -183,67 +185,12 @@ fn write_gue(
     // most drop it, so there is always one.
     if tunnel.checksum != TunnelChecksum::None || outer.family == Family::V6 {
         let body = checksum::sum(bytes.get(outer.l4..outer.end)?);
-        let pseudo = match outer.family {
-            Family::V4 => checksum::pseudo(
-                &outer.src.v4_octets(),
-                &outer.dst.v4_octets(),
-                usize::from(len),
-                17,
-            ),
-            Family::V6 => checksum::pseudo(
-                &outer.src.v6_octets(),
-                &outer.dst.v6_octets(),
-                usize::from(len),
-                17,
-            ),
-        };
         let udp: &mut UdpHeader = view_mut(bytes, outer.l4)?;
-        udp.checksum = match checksum::finish(body + pseudo) {
+        udp.checksum = match checksum::finish(body + ip_header::pseudo_sum(outer, 17)) {
             // Zero would say that there is none (RFC 768).
             Checksum([0, 0]) => Checksum([0xff, 0xff]),
             checksum => checksum,
         };
     }
     Some(17)
-}
-
-fn write_ip(
-    bytes: &mut [u8],
-    outer: &Packet,
-    protocol: u8,
-    (tos, dont_fragment, id): (u8, bool, u16),
-) -> Option<()> {
-    match outer.family {
-        Family::V4 => {
-            let flags = if dont_fragment { Ipv4Header::DONT_FRAGMENT } else { 0 };
-            let header: &mut Ipv4Header = view_mut(bytes, outer.l3)?;
-            *header = Ipv4Header {
-                version_ihl: 0x45,
-                tos,
-                total_len: U16::new(u16::try_from(outer.len()).ok()?),
-                id: U16::new(if dont_fragment { 0 } else { id }),
-                flags_fragment: U16::new(flags),
-                ttl: outer.ttl,
-                protocol,
-                checksum: Checksum::default(),
-                src: outer.src.v4_octets(),
-                dst: outer.dst.v4_octets(),
-            };
-            let sum = checksum::sum(bytes.get(outer.l3..outer.l4)?);
-            let header: &mut Ipv4Header = view_mut(bytes, outer.l3)?;
-            header.checksum = checksum::finish(sum);
-        }
-        Family::V6 => {
-            let header: &mut Ipv6Header = view_mut(bytes, outer.l3)?;
-            *header = Ipv6Header {
-                version_class_flow: U32::new(6 << 28 | u32::from(tos) << 20),
-                payload_len: U16::new(u16::try_from(outer.end - outer.l4).ok()?),
-                next_header: protocol,
-                hop_limit: outer.ttl,
-                src: outer.src.v6_octets(),
-                dst: outer.dst.v6_octets(),
-            };
-        }
-    }
-    Some(())
 }

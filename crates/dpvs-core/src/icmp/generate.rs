@@ -2,12 +2,12 @@
 //! Makes an ICMP error out of the packet that it is about, in the packet's own frame.
 
 use crate::checksum::{self, Checksum};
+use crate::ip_header::{self, Fields};
 use crate::key::Address;
 use crate::net::Family;
-use crate::parse::{Packet, Payload};
+use crate::parse::{Packet, Payload, icmp_protocol};
 use crate::wire::{EthernetHeader, IcmpHeader, Ipv4Header, Ipv6Header, view_mut};
 use crate::{Frame, tables::Tables};
-use zerocopy::big_endian::{U16, U32};
 
 /// Longest ICMP error for IPv4 (RFC 1812 section 4.3.2.3).
 const V4_LEN_MAX: usize = 576;
@@ -135,49 +135,13 @@ pub fn make<F: Frame>(frame: &mut F, about: &Packet, error: Error, src: Address)
     let header = error.header(about.family);
     *view_mut(bytes, l4)? = header;
     let mut sum = checksum::sum(bytes.get(l4..packet.end)?);
-    write_ip(bytes, &packet)?;
+    let protocol = icmp_protocol(packet.family).number();
+    ip_header::write(bytes, &packet, Fields { protocol, tos: TOS, id: None })?;
     if packet.family == Family::V6 {
-        sum +=
-            checksum::pseudo(&packet.src.v6_octets(), &packet.dst.v6_octets(), packet.end - l4, 58);
+        sum += ip_header::pseudo_sum(&packet, protocol);
     }
     let icmp: &mut IcmpHeader = view_mut(bytes, l4)?;
     icmp.checksum = checksum::finish(sum);
     let IcmpHeader { icmp_type, code, .. } = header;
     Some(Packet { payload: Payload::IcmpError { icmp_type, code }, ..packet })
-}
-
-fn write_ip(bytes: &mut [u8], packet: &Packet) -> Option<()> {
-    match packet.family {
-        Family::V4 => {
-            let header: &mut Ipv4Header = view_mut(bytes, packet.l3)?;
-            *header = Ipv4Header {
-                version_ihl: 0x45,
-                tos: TOS,
-                total_len: U16::new(u16::try_from(packet.len()).ok()?),
-                // RFC 6864: the identification of an atomic datagram means nothing.
-                id: U16::new(0),
-                flags_fragment: U16::new(Ipv4Header::DONT_FRAGMENT),
-                ttl: packet.ttl,
-                protocol: 1,
-                checksum: Checksum::default(),
-                src: packet.src.v4_octets(),
-                dst: packet.dst.v4_octets(),
-            };
-            let sum = checksum::sum(bytes.get(packet.l3..packet.l4)?);
-            let header: &mut Ipv4Header = view_mut(bytes, packet.l3)?;
-            header.checksum = checksum::finish(sum);
-        }
-        Family::V6 => {
-            let header: &mut Ipv6Header = view_mut(bytes, packet.l3)?;
-            *header = Ipv6Header {
-                version_class_flow: U32::new(6 << 28 | u32::from(TOS) << 20),
-                payload_len: U16::new(u16::try_from(packet.end - packet.l4).ok()?),
-                next_header: 58,
-                hop_limit: packet.ttl,
-                src: packet.src.v6_octets(),
-                dst: packet.dst.v6_octets(),
-            };
-        }
-    }
-    Some(())
 }

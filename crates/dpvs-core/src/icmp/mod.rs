@@ -17,7 +17,8 @@ pub mod tunnel_quote;
 pub(crate) use shorten::shorten;
 
 use crate::checksum::{self, Checksum};
-use crate::net::Family;
+use crate::ip_header;
+use crate::net::{Family, Protocol};
 use crate::parse::Packet;
 use crate::wire::{IcmpHeader, view_mut};
 
@@ -26,8 +27,7 @@ pub fn has_good_checksum(bytes: &[u8], packet: &Packet) -> bool {
     let Some(message) = bytes.get(packet.l4..packet.end) else { return false };
     let mut sum = checksum::sum(message);
     if packet.family == Family::V6 {
-        let (src, dst) = (packet.src.v6_octets(), packet.dst.v6_octets());
-        sum += checksum::pseudo(&src, &dst, message.len(), 58);
+        sum += ip_header::pseudo_sum(packet, Protocol::Icmpv6.number());
     }
     checksum::verifies(sum)
 }
