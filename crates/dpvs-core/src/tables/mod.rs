@@ -216,6 +216,16 @@ impl Tables {
         })
     }
 
+    /// Returns whether services take packets for an address: a virtual or a local one of theirs.
+    pub fn is_served(&self, address: Address) -> bool {
+        self.is_virtual(address) || self.is_laddr(address)
+    }
+
+    /// Returns whether an address is ours, a port's or a service's.
+    pub fn is_ours(&self, address: Address) -> bool {
+        self.address(address).is_some() || self.is_served(address)
+    }
+
     /// Returns whether packets on their way through can be anybody's business here.
     pub fn has_transit(&self) -> bool {
         !self.match_slots.is_empty() || !self.nat_index.is_empty()

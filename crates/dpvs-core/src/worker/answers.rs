@@ -5,6 +5,7 @@
 use super::WorkerState;
 use super::process::Context;
 use crate::conn::Direction;
+use crate::counters::WorkerCounters;
 use crate::icmp::generate;
 use crate::key::Address;
 use crate::net::Family;
@@ -62,15 +63,27 @@ impl WorkerState {
         let Some(made) = made else {
             return Verdict::Drop(reason);
         };
-        match self.send(context.tables, context.now, frame, &made) {
+        let count = |counters: &WorkerCounters| match error {
+            generate::Error::TimeExceeded => counters.icmp_made_time_exceeded.add(1),
+            generate::Error::TooBig(_) => counters.icmp_made_too_big.add(1),
+            generate::Error::Unreachable(_) => counters.icmp_made_unreachable.add(1),
+        };
+        self.send_answer(context, frame, &made, (reason, count))
+    }
+
+    /// Sends an answer made of a packet that is dropped for `reason`; `count` counts that it went.
+    fn send_answer<F: Frame>(
+        &mut self,
+        context: &Context<'_>,
+        frame: &mut F,
+        made: &Packet,
+        (reason, count): (DropReason, impl Fn(&WorkerCounters)),
+    ) -> Verdict {
+        match self.send(context.tables, context.now, frame, made) {
             // One frame, one reason: the first.
             Verdict::Drop(_) => Verdict::Drop(reason),
             verdict => {
-                match error {
-                    generate::Error::TimeExceeded => self.counters.icmp_made_time_exceeded.add(1),
-                    generate::Error::TooBig(_) => self.counters.icmp_made_too_big.add(1),
-                    generate::Error::Unreachable(_) => self.counters.icmp_made_unreachable.add(1),
-                }
+                count(&self.counters);
                 self.counters.count_drop(reason);
                 verdict
             }
@@ -154,14 +167,8 @@ impl WorkerState {
         let Some(reset) = crate::reset::make(frame, packet) else {
             return Verdict::Drop(REASON);
         };
-        match self.send(context.tables, context.now, frame, &reset) {
-            Verdict::Drop(_) => Verdict::Drop(REASON),
-            verdict => {
-                self.counters.resets_made.add(1);
-                self.counters.count_drop(REASON);
-                verdict
-            }
-        }
+        let count = |counters: &WorkerCounters| counters.resets_made.add(1);
+        self.send_answer(context, frame, &reset, (REASON, count))
     }
 }
 
@@ -169,8 +176,9 @@ impl WorkerState {
 /// filters let pass, or, of one on its way through, an address of ours on the port it came in by.
 fn error_origin(context: &Context<'_>, packet: &Packet) -> Option<Address> {
     let tables = context.tables;
-    let is_ours = tables.is_virtual(packet.dst)
-        || tables.is_laddr(packet.dst)
-        || tables.address(packet.dst).is_some();
-    if is_ours { Some(packet.dst) } else { tables.source_for(context.port, packet.src) }
+    if tables.is_ours(packet.dst) {
+        Some(packet.dst)
+    } else {
+        tables.source_for(context.port, packet.src)
+    }
 }

@@ -57,7 +57,8 @@ impl WorkerState {
     fn count_ended(&self, tables: &Tables, conn: &Conn) {
         let me = self.me.index();
         let Some(service) = tables.service_by_id_or_deleted(conn.service) else { return };
-        if let Some(dest) = service.dest_or_removed(conn.dest) {
+        let dest = service.dest_or_removed(conn.dest);
+        if let Some(dest) = dest {
             if let Some(part) = dest.shared.counters.part(me) {
                 let gauge = if conn.state.is_active() { &part.active } else { &part.inactive };
                 gauge.decrement();
@@ -68,7 +69,6 @@ impl WorkerState {
         if matches!(conn.state, State::Reply { .. }) {
             return;
         }
-        let dest = service.dest_or_removed(conn.dest);
         if let Some(part) = forward::pool(service, dest, conn, self.me) {
             part.connections.decrement();
         }

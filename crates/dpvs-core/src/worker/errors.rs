@@ -65,7 +65,7 @@ impl WorkerState {
         quoted: Result<Quote, DropReason>,
     ) -> (Verdict, Outcome) {
         let tables = context.tables;
-        let is_served = tables.is_virtual(packet.dst) || tables.is_laddr(packet.dst);
+        let is_served = tables.is_served(packet.dst);
         let is_own = tables.address(packet.dst).is_some();
         // Errors about the host's own packets belong to its stack.
         if !is_served && (packet.is_link_group || is_own) {

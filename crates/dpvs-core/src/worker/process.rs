@@ -8,7 +8,7 @@ use crate::icmp::generate;
 use crate::key::{Address, Key};
 use crate::net::Family;
 use crate::parse::{Packet, Parsed, Payload, parse};
-use crate::tables::{Dest, Forward, LocalAddress, RouteLookup, Tables};
+use crate::tables::{Dest, Forward, LocalAddress, RouteLookup, Service, Tables};
 use crate::{BURST, DropReason, Frame, Millis, PortId, Verdict};
 
 /// A stage's view of one frame.
@@ -199,13 +199,14 @@ impl WorkerState {
         };
         let is_reply = matches!(conn.state, State::Reply { .. });
         let direction = super::direction_of(found.entry, is_reply);
+        let target = Target::of(context.tables, &conn);
         if direction == Direction::Inbound
-            && (is_left_alone(context.tables, &conn) || echo::is_withdrawn(context.tables, &conn))
+            && (target.is_left_alone() || echo::is_withdrawn(context.tables, &conn))
         {
             self.end(context.tables, found.index);
             return self.miss(context, frame, packet, &conn.inbound);
         }
-        self.forward_by(context, frame, packet, (&conn, Some(found)), direction)
+        self.forward_to(context, frame, packet, (&conn, Some(found)), (direction, target))
     }
 
     /// Forwards a packet of a connection; `found` is its place, if it has one in the table.
@@ -217,9 +218,20 @@ impl WorkerState {
         (conn, found): (&Conn, Option<Found>),
         direction: Direction,
     ) -> Verdict {
+        let target = Target::of(context.tables, conn);
+        self.forward_to(context, frame, packet, (conn, found), (direction, target))
+    }
+
+    /// The same, with the connection's service and server looked up.
+    fn forward_to<F: Frame>(
+        &mut self,
+        context: &Context<'_>,
+        frame: &mut F,
+        packet: &Packet,
+        (conn, found): (&Conn, Option<Found>),
+        (direction, Target { service, dest }): (Direction, Target<'_>),
+    ) -> Verdict {
         let tables = context.tables;
-        let service = tables.service_by_id(conn.service);
-        let dest = service.and_then(|service| service.dest(conn.dest));
         // Like IPVS: what a client sends to a server that was taken away is lost, and the
         // connection runs out; what the server still sends gets through.
         if dest.is_none() && direction == Direction::Inbound {
@@ -276,13 +288,25 @@ impl WorkerState {
     }
 }
 
-/// Returns whether a connection's server takes no new connections, and its service lets the standing
-/// ones end with it.
-fn is_left_alone(tables: &Tables, conn: &Conn) -> bool {
-    tables.service_by_id(conn.service).is_some_and(|service| {
-        service.settings.expire_quiescent
-            && service.dest(conn.dest).is_none_or(|dest| dest.settings.weight == 0)
-    })
+/// The service and the real server of a connection, as far as they stand.
+#[derive(Clone, Copy)]
+struct Target<'a> {
+    service: Option<&'a Service>,
+    dest: Option<&'a Dest>,
+}
+
+impl<'a> Target<'a> {
+    fn of(tables: &'a Tables, conn: &Conn) -> Self {
+        let service = tables.service_by_id(conn.service);
+        Target { service, dest: service.and_then(|service| service.dest(conn.dest)) }
+    }
+
+    /// Returns whether the server takes no new connections, and the service lets the standing ones
+    /// end with it.
+    fn is_left_alone(&self) -> bool {
+        self.service.is_some_and(|service| service.settings.expire_quiescent)
+            && self.dest.is_none_or(|dest| dest.settings.weight == 0)
+    }
 }
 
 /// Returns whether a method takes one from the time to live: where it does not, a packet that has
@@ -372,7 +396,7 @@ pub(super) fn mtu_of(tables: &Tables, family: Family, route: RouteLookup, overhe
 /// Gives a packet for an address of ours to the kernel; otherwise drops it for `reason`.
 pub(super) fn local_only(context: &Context<'_>, packet: &Packet, reason: DropReason) -> Verdict {
     let tables = context.tables;
-    let is_served = tables.is_virtual(packet.dst) || tables.is_laddr(packet.dst);
+    let is_served = tables.is_served(packet.dst);
     // The kernel has these addresses too, and would answer a fragmented ping that a service takes.
     if is_served && packet.payload == Payload::Fragment {
         return Verdict::Drop(reason);
@@ -402,7 +426,7 @@ fn icmp_other(context: &Context<'_>, packet: &Packet, icmp_type: u8) -> Verdict 
     };
     let reason = if is_redirect { DropReason::IcmpRedirect } else { DropReason::IcmpUnknownType };
     let tables = context.tables;
-    if tables.is_virtual(packet.dst) || tables.is_laddr(packet.dst) {
+    if tables.is_served(packet.dst) {
         return Verdict::Drop(reason);
     }
     match tables.address(packet.dst) {

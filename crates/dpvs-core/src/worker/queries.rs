@@ -107,9 +107,7 @@ impl WorkerState {
             return verdict;
         }
         // The host may have the address too, and wait for it.
-        if (tables.is_laddr(packet.dst) || tables.is_virtual(packet.dst))
-            && !tables.is_hosts(packet.dst)
-        {
+        if tables.is_served(packet.dst) && !tables.is_hosts(packet.dst) {
             return Verdict::Drop(DropReason::IcmpUnsolicited);
         }
         local_only(context, packet, DropReason::IcmpUnsolicited)
@@ -134,8 +132,11 @@ impl WorkerState {
             if packet.is_link_group {
                 return to_kernel(context, DropReason::IcmpQuery);
             }
-            let is_served = tables.is_virtual(packet.dst) || tables.is_laddr(packet.dst);
-            let reason = if is_served { DropReason::IcmpQuery } else { DropReason::NotForUs };
+            let reason = if tables.is_served(packet.dst) {
+                DropReason::IcmpQuery
+            } else {
+                DropReason::NotForUs
+            };
             return Verdict::Drop(reason);
         }
         // Half a request cannot be answered; the kernel may put it together.
@@ -196,10 +197,7 @@ pub(super) fn is_good(bytes: &[u8], packet: &Packet) -> bool {
 
 /// Returns whether a packet is for us, or for everybody on the link.
 fn is_ours(tables: &Tables, packet: &Packet) -> bool {
-    packet.is_link_group
-        || tables.address(packet.dst).is_some()
-        || tables.is_virtual(packet.dst)
-        || tables.is_laddr(packet.dst)
+    packet.is_link_group || tables.is_ours(packet.dst)
 }
 
 /// Makes a request the reply to it: addresses swapped, type, time to live 64; everything else, the

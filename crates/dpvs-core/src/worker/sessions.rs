@@ -163,9 +163,7 @@ impl WorkerState {
     ) -> Result<Started, DropReason> {
         let tables = context.tables;
         let Start { key, service, state, .. } = *start;
-        let is_own = tables.address(packet.src).is_some()
-            || tables.is_virtual(packet.src)
-            || tables.is_laddr(packet.src);
+        let is_own = tables.is_ours(packet.src);
         if !is_host(packet.src) || packet.is_link_group || is_own || packet.src == packet.dst {
             return Err(DropReason::BadSource);
         }
