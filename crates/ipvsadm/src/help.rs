@@ -143,8 +143,8 @@ Service Options:
 Address Options:
   --laddr        -z local-address     local address
   --ifname       -F interface         interface of the local address
-  --blklst       -k address           blacklist address, or ipset:NAME
-  --whtlst       -2 address           whitelist address, or ipset:NAME
+  --blklst       -k address           blacklist address
+  --whtlst       -2 address           whitelist address
 Daemon Options:
   --syncid sid                        syncid for connection sync (default=255)
   --sync-maxlen length                Max sync message length (default=1472)
