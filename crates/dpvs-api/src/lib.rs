@@ -22,6 +22,7 @@ mod batch;
 mod client;
 mod error;
 mod methods;
+pub mod parts;
 mod rpc;
 pub mod types;
 

@@ -6,7 +6,7 @@ use crate::{ErrorCode, RpcError};
 use schemars::{JsonSchema, schema_for};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 
 /// Who may call a method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +75,15 @@ macro_rules! methods {
             /// Returns the method's name on the wire.
             pub fn name(&self) -> &'static str {
                 match self { $( Call::$variant(_) => $name, )+ }
+            }
+
+            /// Writes it as a transaction has it.
+            ///
+            /// # Errors
+            /// If the parameters cannot be written as JSON.
+            pub fn to_write(&self) -> serde_json::Result<t::WriteSpec> {
+                let params = match self { $( Call::$variant(params) => to_raw_value(params), )+ }?;
+                Ok(t::WriteSpec { method: self.name().to_owned(), params })
             }
 
             /// Returns who may call it.
@@ -205,6 +214,10 @@ methods! {
     "system.shutdown" Operate SystemShutdown(t::Empty) -> t::Empty;
     /// Applies a list of writes whole or not at all.
     "transaction" Operate Transaction(t::TransactionSpec) -> t::Written;
+    /// Makes the whole configuration so: only what differs is written, whole or not at all.
+    "config.apply" Operate ConfigApply(t::ConfigApplyParams) -> t::ConfigApplied;
+    /// Returns the whole configuration by pages, as `config.apply` takes it.
+    "config.get" Read ConfigGet(t::ConfigGetParams) -> t::ConfigPage;
 }
 
 /// Reads parameters straight into their type. Only where that fails they are made a document, in

@@ -7,6 +7,7 @@
 mod access;
 mod addrs;
 mod attributes;
+mod config;
 mod conns;
 mod convert;
 mod dests;
@@ -23,7 +24,7 @@ mod system;
 mod transaction;
 
 use crate::control::{Control, Paused, Stage};
-use dpvs_api::types::{Empty, Written};
+use dpvs_api::types::{ConfigSpec, Empty, Written};
 use dpvs_api::{Call, ErrorCode, RpcError};
 use dpvs_core::tables::{AccessList, Tables};
 use serde::Serialize;
@@ -40,6 +41,8 @@ pub(crate) struct Session {
     listing: Option<Arc<Tables>>,
     /// The transaction of which more is to come.
     transaction: Option<Paused>,
+    /// The configuration of which more is to come.
+    config: Option<ConfigSpec>,
 }
 
 /// Carries out a call. Whether the caller may do so has been checked.
@@ -81,6 +84,8 @@ pub(crate) fn call(
             control.end();
             reply(Ok(Empty {}))
         }
+        Call::ConfigApply(params) => reply(config::apply(control, session, params)),
+        Call::ConfigGet(params) => reply(config::get(control, &mut session.listing, &params)),
         Call::Transaction(params) => reply(transaction::run(control, session, params)),
         single => {
             let mut stage = control.stage();

@@ -5,6 +5,7 @@
 //! it means "as it is". Unknown fields are errors everywhere.
 
 mod access;
+mod config;
 mod conn;
 mod dest;
 mod echo;
@@ -14,6 +15,7 @@ mod service;
 mod system;
 
 pub use access::*;
+pub use config::*;
 pub use conn::*;
 pub use dest::*;
 pub use echo::*;

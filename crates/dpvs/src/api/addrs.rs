@@ -59,7 +59,7 @@ fn length(is_ipv4: bool, len: u8) -> u8 {
     }
 }
 
-fn read(stage: &Stage<'_>, spec: &AddrSpec) -> Result<LocalAddress, RpcError> {
+pub(super) fn read(stage: &Stage<'_>, spec: &AddrSpec) -> Result<LocalAddress, RpcError> {
     let now = stage.control.now();
     let until = |seconds: u32| (seconds > 0).then(|| now + u64::from(seconds) * 1000);
     let len = length(spec.address.is_ipv4(), spec.prefix_len);
@@ -98,7 +98,7 @@ pub(super) fn list(control: &Control, filter: &DeviceFilter) -> Result<AddrList,
     Ok(AddrList { generation: tables.generation(), addrs })
 }
 
-fn show(tables: &Tables, now: Millis, address: &LocalAddress) -> AddrSpec {
+pub(super) fn show(tables: &Tables, now: Millis, address: &LocalAddress) -> AddrSpec {
     // What is over is so for less than a second: 0 would say "for ever".
     let left = |until: Option<Millis>| {
         until.map_or(0, |until| {

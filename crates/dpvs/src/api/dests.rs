@@ -11,7 +11,7 @@ use dpvs_core::key::Endpoint;
 use dpvs_core::tables::{Dest, DestSettings, Forward, Service, Tunnel};
 
 /// What a new real server has unless told otherwise.
-const DEFAULT: DestSettings = DestSettings::new(Forward::Direct);
+pub(super) const DEFAULT: DestSettings = DestSettings::new(Forward::Direct);
 
 /// Adds a real server.
 pub(super) fn add(stage: &mut Stage<'_>, spec: &DestSpec) -> Result<(), RpcError> {
@@ -54,11 +54,11 @@ pub(super) fn del(stage: &mut Stage<'_>, dest: &DestRef) -> Result<(), RpcError>
     stage.draft.del_dest(&key, endpoint).map_err(refused)
 }
 
-fn endpoint(ip: std::net::IpAddr, port: u16) -> Result<Endpoint, RpcError> {
+pub(super) fn endpoint(ip: std::net::IpAddr, port: u16) -> Result<Endpoint, RpcError> {
     Ok(Endpoint { address: address(ip, "address")?, port })
 }
 
-fn settings(spec: &DestSpec, standing: DestSettings) -> Result<DestSettings, RpcError> {
+pub(super) fn settings(spec: &DestSpec, standing: DestSettings) -> Result<DestSettings, RpcError> {
     let forward = spec.forward.map_or(standing.forward, forward);
     let tunnel = match spec.tunnel {
         Some(_) if forward != Forward::Tunnel => {

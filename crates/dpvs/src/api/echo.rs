@@ -71,7 +71,7 @@ pub(super) fn of_service(tables: &Tables, key: &ServiceKey) -> Option<wire::Echo
     tables.echo(address).map(|echo| show(echo.policy))
 }
 
-fn read(policy: &wire::EchoPolicy, path: &str) -> Result<EchoPolicy, RpcError> {
+pub(super) fn read(policy: &wire::EchoPolicy, path: &str) -> Result<EchoPolicy, RpcError> {
     let at = format!("{path}.quorum");
     let rule = match (policy.rule, policy.quorum) {
         (wire::EchoRule::Quorum, None) => {
@@ -98,7 +98,7 @@ fn read(policy: &wire::EchoPolicy, path: &str) -> Result<EchoPolicy, RpcError> {
     Ok(EchoPolicy { rule, down, data_max: policy.max_size })
 }
 
-fn show(policy: EchoPolicy) -> wire::EchoPolicy {
+pub(super) fn show(policy: EchoPolicy) -> wire::EchoPolicy {
     let (rule, quorum) = match policy.rule {
         EchoRule::Never => (wire::EchoRule::Never, None),
         EchoRule::Always => (wire::EchoRule::Always, None),

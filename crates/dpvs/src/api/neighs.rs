@@ -49,7 +49,7 @@ fn is_configured(tables: &Tables, hop: NextHop) -> bool {
     tables.neighbours().iter().any(is_it)
 }
 
-fn read(tables: &Tables, spec: &NeighSpec) -> Result<StaticNeighbour, RpcError> {
+pub(super) fn read(tables: &Tables, spec: &NeighSpec) -> Result<StaticNeighbour, RpcError> {
     Ok(StaticNeighbour {
         port: device(tables, &spec.device)?.id,
         address: address(spec.address, "address")?,

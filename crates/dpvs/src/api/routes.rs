@@ -64,7 +64,7 @@ pub(super) fn flush(stage: &mut Stage<'_>, params: &DeviceRef) -> Result<(), Rpc
     Ok(())
 }
 
-fn read(tables: &Tables, spec: &RouteSpec) -> Result<Route, RpcError> {
+pub(super) fn read(tables: &Tables, spec: &RouteSpec) -> Result<Route, RpcError> {
     let prefix = network(spec.destination, spec.prefix_len, ["destination", "prefix_len"])?;
     if matches!(spec.scope, wire::Scope::Host | wire::Scope::KniHost) {
         let text = "routes to this host are not made by hand: add the address to a port";
@@ -154,14 +154,21 @@ fn show_local(tables: &Tables, address: &LocalAddress) -> RouteSpec {
     }
 }
 
+/// A route as a listing shows it: with the MTU that counts.
 fn show(tables: &Tables, route: &Route) -> RouteSpec {
+    let spec = spec(tables, route);
+    RouteSpec { mtu: if spec.mtu == 0 { mtu(tables, route.port) } else { spec.mtu }, ..spec }
+}
+
+/// A route as it was configured.
+pub(super) fn spec(tables: &Tables, route: &Route) -> RouteSpec {
     RouteSpec {
         destination: route.prefix.address(),
         prefix_len: route.prefix.len(),
         via: route.via,
         device: Some(device_name(tables, route.port)),
         src: route.src,
-        mtu: if route.mtu == 0 { mtu(tables, route.port) } else { route.mtu },
+        mtu: route.mtu,
         scope: wire_scope(route.scope),
         metric: route.metric,
     }

@@ -8,6 +8,8 @@ mod attributes;
 #[cfg(test)]
 mod batches;
 #[cfg(test)]
+mod config;
+#[cfg(test)]
 mod conns;
 #[cfg(test)]
 mod echo;
