@@ -5,7 +5,7 @@ use crate::options::{self, Options};
 use crate::request::Request;
 use crate::stop::{NOT_SUPPORT, Stop};
 use crate::words::{Command, Object, Words};
-use crate::{addr, echo, help, icmp, link, neigh, route};
+use crate::{addr, config, echo, help, icmp, link, neigh, route};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -103,6 +103,7 @@ fn outcome(
         Object::Link => link::parse(command, options, rest),
         Object::Echo => echo::parse(command, options, rest),
         Object::Icmp => icmp::parse(command, rest),
+        Object::Config => config::parse(command, rest),
         _ => Err(Stop::Action(NOT_SUPPORT)),
     }?;
     Ok(Outcome::Run(Box::new(options.clone()), Box::new(request)))

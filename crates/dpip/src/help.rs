@@ -28,6 +28,7 @@ pub(crate) fn object(object: Object) -> String {
         Object::Lldp => LLDP,
         Object::Echo => ECHO,
         Object::Icmp => ICMP,
+        Object::Config => CONFIG,
     };
     if object.is_offered() {
         return text.to_owned();
@@ -316,4 +317,24 @@ const ICMP: &str = "Usage:
     became of the last ICMP errors, newest last: relayed-in (to a real server),
     relayed-out (to a client), steered (to another worker), host, used (about a
     tunnel's packet), or the reason for which it was dropped.
+";
+
+const CONFIG: &str = "Usage:
+    dpip config show
+    dpip config test FILE
+    dpip [ -v ] config replace FILE
+    dpip config help
+Parameters:
+    FILE      := a JSON document as show prints it, - for standard input
+
+    show prints the whole configuration: addresses, routes, neighbours, echo policies,
+    timeouts, services with all their parts. replace makes it what a file says, by the
+    writes that are missing and no others: connections of what stays live on. It is
+    done whole or not at all. A section that the file does not have is left alone.
+    test tries it, changes nothing, and prints those writes, one a line; -v prints them
+    with replace too.
+Examples:
+    dpip config show > balancer.json
+    dpip config test balancer.json
+    dpip config replace balancer.json
 ";

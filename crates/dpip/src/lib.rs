@@ -9,6 +9,7 @@
 mod addr;
 mod batch;
 mod cli;
+mod config;
 mod daemon;
 mod echo;
 mod getopt;

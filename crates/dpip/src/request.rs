@@ -5,6 +5,7 @@ use dpvs_api::types::{
     AddrRef, AddrSpec, DeviceFilter, DeviceRef, EchoRef, EchoSpec, Family, IcmpDecisionsParams,
     LinkSpec, NeighRef, NeighSpec, RouteSpec,
 };
+use std::path::PathBuf;
 
 /// One request. What prints and how is in [`Options`](crate::Options).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,4 +56,13 @@ pub enum Request {
     IcmpShow,
     /// `icmp decisions`.
     IcmpDecisions(IcmpDecisionsParams),
+    /// `config show`.
+    ConfigShow,
+    /// `config replace` and `config test`.
+    ConfigApply {
+        /// The document; `-` is standard input.
+        path: PathBuf,
+        /// Whether it is only tried.
+        dry_run: bool,
+    },
 }

@@ -8,7 +8,7 @@ use crate::render;
 use crate::request::Request;
 use crate::stop::{NO_DEVICE, NOT_EXIST, client_error_text};
 use crate::value::family_of;
-use crate::{batch, watch};
+use crate::{batch, config, watch};
 use dpvs_api::types::{AddrList, AddrSpec, DeviceFilter, Empty, Family, LinkList, RouteSpec};
 use dpvs_api::{ClientError, method};
 use std::ffi::OsString;
@@ -26,6 +26,9 @@ pub(crate) enum Fault {
     /// What the daemon's answer means for this command.
     #[error("{0}")]
     Text(&'static str),
+    /// A file cannot be read, or is not what it should be.
+    #[error("{0}")]
+    File(String),
     /// The same with a line before it.
     #[error("{text}")]
     Noted { note: String, text: String },
@@ -149,6 +152,8 @@ fn execute(
                 list.decisions.iter().map(render::icmp_decision).collect()
             }
         }
+        Request::ConfigShow => config::show(options, daemon)?,
+        Request::ConfigApply { path, dry_run } => config::apply(options, daemon, path, *dry_run)?,
         write => {
             change(daemon, write)?;
             String::new()
@@ -189,7 +194,9 @@ fn change(daemon: &mut Daemon, request: &Request) -> Result<(), Fault> {
         | Request::LinkShow(_)
         | Request::EchoShow(_)
         | Request::IcmpShow
-        | Request::IcmpDecisions(_) => unreachable!("execute() answers what only reads"),
+        | Request::IcmpDecisions(_)
+        | Request::ConfigShow
+        | Request::ConfigApply { .. } => unreachable!("execute() answers what only reads"),
     };
     Ok(())
 }

@@ -24,6 +24,7 @@ pub(crate) enum Object {
     Lldp,
     Echo,
     Icmp,
+    Config,
 }
 
 const OBJECTS: &[(Object, &str)] = &[
@@ -44,6 +45,7 @@ const OBJECTS: &[(Object, &str)] = &[
     (Object::Lldp, "lldp"),
     (Object::Echo, "echo"),
     (Object::Icmp, "icmp"),
+    (Object::Config, "config"),
 ];
 
 impl Object {
@@ -59,8 +61,8 @@ impl Object {
 
     /// Tells whether the daemon has such objects.
     pub(crate) fn is_offered(self) -> bool {
-        use Object::{Addr, Echo, Icmp, Link, Neigh, Route};
-        matches!(self, Link | Addr | Route | Neigh | Echo | Icmp)
+        use Object::{Addr, Config, Echo, Icmp, Link, Neigh, Route};
+        matches!(self, Link | Addr | Route | Neigh | Echo | Icmp | Config)
     }
 }
 

@@ -125,8 +125,39 @@ mod tests {
     }
 
     #[test]
+    fn config_says_what_is_wrong() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("config.json");
+        let name = path.to_str().unwrap();
+        fails("config test", "missing file\ndpip: check: invalid parameter\n", 1);
+        fails("config show all", "too many arguments\ndpip: parse: invalid parameter\n", 1);
+        fails("config replace a b", "too many arguments\ndpip: parse: invalid parameter\n", 1);
+        fails("config add a", "dpip: not support\n", 1);
+        let text = format!("dpip: {name}: No such file or directory (os error 2)\n");
+        fails(&format!("config test {name}"), &text, 1);
+        for (document, error) in [
+            ("", "EOF while parsing a value at line 1 column 0"),
+            ("[]", "not an object with the sections of a configuration"),
+            (
+                "{\"service\": []}",
+                "unknown field `service`, expected one of `timeouts`, `addrs`, \
+              `routes`, `neighs`, `echoes`, `services` at line 1 column 10",
+            ),
+        ] {
+            fs::write(&path, document).unwrap();
+            let line = format!("config replace {name}");
+            let (stdout, stderr, code) = run(&line);
+            assert!(stdout.is_empty() && stderr.contains(error), "{stderr}");
+            assert_eq!(code, 1);
+        }
+        fs::write(&path, "{}").unwrap();
+        asks(&format!("config test {name}"));
+        asks("config show");
+    }
+
+    #[test]
     fn the_objects_that_dpvs_lacks_have_their_help() {
-        for object in ["echo", "icmp"] {
+        for object in ["echo", "icmp", "config"] {
             let (stdout, stderr, code) = run(&format!("{object} help"));
             assert!(stdout.is_empty() && stderr.starts_with("Usage:\n    dpip "), "{stderr}");
             assert_eq!(code, 0);
