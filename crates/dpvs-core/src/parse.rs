@@ -194,6 +194,7 @@ pub enum Parsed {
 ///
 /// # Errors
 /// The reason to drop it.
+#[inline]
 pub fn parse(bytes: &[u8], mac: Mac) -> Result<Parsed, DropReason> {
     let ethernet: &EthernetHeader = view(bytes, 0).ok_or(DropReason::TruncatedHeader)?;
     let destination = Mac(ethernet.dst);
@@ -220,6 +221,7 @@ pub fn parse(bytes: &[u8], mac: Mac) -> Result<Parsed, DropReason> {
     Ok(Parsed::Ip(Packet { is_link_group: destination.is_group(), ..packet }))
 }
 
+#[inline]
 fn parse_v4(bytes: &[u8], l3: usize) -> Result<Packet, DropReason> {
     let header: &Ipv4Header = view(bytes, l3).ok_or(DropReason::TruncatedHeader)?;
     let header_len = header.header_len();
@@ -352,6 +354,7 @@ pub fn walk_extensions(bytes: &[u8], offset: usize, first: u8) -> Result<Chain, 
 }
 
 /// Reads what a packet carries that may be part of a larger one.
+#[inline]
 fn parse_part(
     packet: &[u8],
     l4: usize,
@@ -380,10 +383,12 @@ fn parse_part(
     Ok(if has_connections { payload } else { Payload::Fragment })
 }
 
+#[inline]
 fn has_whole_udp(packet: &[u8], l4: usize) -> bool {
     view::<UdpHeader>(packet, l4).is_some_and(|udp| l4 + usize::from(udp.len.get()) <= packet.len())
 }
 
+#[inline]
 fn parse_payload(
     packet: &[u8],
     l4: usize,

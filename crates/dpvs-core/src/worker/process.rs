@@ -90,19 +90,20 @@ impl Worker {
         if let (Some(keys), Some(found)) = (keys_now, found_now) {
             state.conns.find_burst(keys, found);
         }
-        let stages = parsed.iter().zip(keys).zip(found).zip(frames).zip(verdicts);
+        let stages = parsed.iter().zip(&keys).zip(&found).zip(frames).zip(verdicts);
         for ((((parsed, key), found), frame), verdict) in stages {
             let context =
                 Context { tables, now, port: frame.rx().port, is_handed, meets_here: false };
             *verdict = match parsed {
                 Err(reason) => Verdict::Drop(*reason),
-                Ok(parsed) => state.decide(&context, frame, parsed, key, found),
+                Ok(parsed) => state.decide(&context, frame, parsed, *key, *found),
             };
             *verdict = state.counted(*verdict);
         }
     }
 }
 
+#[inline]
 pub(super) fn parse_frame<F: Frame>(tables: &Tables, frame: &F) -> Result<Parsed, DropReason> {
     let rx = frame.rx();
     if rx.checksum_bad {
