@@ -182,6 +182,8 @@ mod tests {
             sequence_check: "off".to_owned(),
             quoted_checksum: "count".to_owned(),
             extensions: "keep".to_owned(),
+            expire_unreachable_udp: false,
+            reschedule_unreachable_syn: false,
             tell_unreachable: false,
             tell_denied: false,
             tell_exhausted: true,
@@ -205,6 +207,7 @@ drops:
 settings:
     echo_per_s                       10000
     echo_per_source_per_s            0
+    expire_unreachable_udp           false
     extensions                       keep
     made_per_destination_per_s       1
     made_per_s                       1000
@@ -214,6 +217,7 @@ settings:
     quoted_checksum                  count
     relayed_per_s                    20000
     relayed_per_vip_per_s            1000
+    reschedule_unreachable_syn       false
     sequence_check                   off
     source_quench                    relay
     source_to_clients                peer

@@ -337,6 +337,10 @@ worker_counters! {
     icmp_error_extensions_stripped,
     /// Related errors that were cut to fit their way out.
     icmp_error_cut,
+    /// UDP connections ended because their real server has no such port, where that is wished.
+    icmp_error_expired_udp,
+    /// TCP connections ended because the way to their real server fails, where that is wished.
+    icmp_error_rescheduled_syn,
     /// Errors about our own tunnel packets.
     icmp_tunnel_errors,
     /// Path MTUs of tunnels learned from those.

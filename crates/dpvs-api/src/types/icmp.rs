@@ -41,6 +41,8 @@ pub struct IcmpSettings {
     pub sequence_check: String,
     pub quoted_checksum: String,
     pub extensions: String,
+    pub expire_unreachable_udp: bool,
+    pub reschedule_unreachable_syn: bool,
     pub tell_unreachable: bool,
     pub tell_denied: bool,
     pub tell_exhausted: bool,

@@ -43,6 +43,17 @@ pub enum Unreachable {
 }
 
 impl Unreachable {
+    /// Returns what an error of a type and code says; `None` if it says something else.
+    pub(crate) fn from_wire(family: Family, icmp_type: u8, code: u8) -> Option<Self> {
+        match (family, icmp_type, code) {
+            (Family::V4, 3, 0) | (Family::V6, 1, 0) => Some(Unreachable::Net),
+            (Family::V4, 3, 1) | (Family::V6, 1, 3) => Some(Unreachable::Host),
+            (Family::V4, 3, 3) | (Family::V6, 1, 4) => Some(Unreachable::Port),
+            (Family::V4, 3, 13) | (Family::V6, 1, 1) => Some(Unreachable::Prohibited),
+            _ => None,
+        }
+    }
+
     fn code_v4(self) -> u8 {
         match self {
             Unreachable::Net => 0,

@@ -61,6 +61,11 @@ pub struct IcmpPolicy {
     pub quoted_checksum: Check,
     /// Whether extensions (RFC 4884) are cut off: they may tell of networks behind us.
     pub strips_extensions: bool,
+    /// Whether a UDP connection ends when its real server says that it has no such port.
+    pub expires_unreachable_udp: bool,
+    /// Whether a TCP connection ends that its real server has not answered, when the network or the
+    /// host cannot be reached.
+    pub reschedules_unreachable_syn: bool,
     /// Whether no route and no neighbour are told to the client.
     pub tells_unreachable: bool,
     /// Whether a client that the access lists refuse is told.
@@ -87,6 +92,8 @@ impl Default for IcmpPolicy {
             sequence: Check::Off,
             quoted_checksum: Check::Count,
             strips_extensions: false,
+            expires_unreachable_udp: false,
+            reschedules_unreachable_syn: false,
             tells_unreachable: false,
             tells_denied: false,
             tells_exhausted: true,

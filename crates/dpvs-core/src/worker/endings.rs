@@ -2,9 +2,13 @@
 //! How connections end, and the reply half of a query pair, which ends with its request.
 
 use super::WorkerState;
-use crate::conn::{Conn, ConnIndex, Sequences, State, Timer};
+use super::errors::{Kind, Relation};
+use super::process::Context;
+use crate::conn::{Conn, ConnIndex, Direction, Sequences, State, TcpState, Timer};
 use crate::forward;
-use crate::tables::Tables;
+use crate::icmp::generate::Unreachable;
+use crate::parse::Packet;
+use crate::tables::{Forward, Tables};
 use crate::{DropReason, Millis};
 
 impl WorkerState {
@@ -52,6 +56,42 @@ impl WorkerState {
             self.count_ended(tables, &conn);
         }
         self.count_connections();
+    }
+
+    /// Ends the connection that an error is about if its real server cannot be reached and that is
+    /// wished: what the client sends next is scheduled anew. The error, `packet`, has been checked
+    /// and relayed.
+    pub(super) fn end_unreachable(
+        &mut self,
+        context: &Context<'_>,
+        packet: &Packet,
+        kind: Kind,
+        relation: &Relation,
+    ) {
+        let policy = &context.tables.limits.icmp;
+        let Relation { conn, found, direction } = relation;
+        // By SNAT there is nobody else to ask (RFC 4787 REQ-12, RFC 5382 REQ-10).
+        if *direction == Direction::Inbound || conn.forward == Forward::Snat {
+            return;
+        }
+        let what = Unreachable::from_wire(packet.family, kind.icmp_type, kind.code);
+        let counter = match (conn.state, what) {
+            // Routers do not know what ports a server has.
+            (State::Udp, Some(Unreachable::Port))
+                if policy.expires_unreachable_udp && packet.src == conn.dest_end().address =>
+            {
+                &self.counters.icmp_error_expired_udp
+            }
+            // A server that has answered can be reached.
+            (State::Tcp(TcpState::SynRecv), Some(Unreachable::Net | Unreachable::Host))
+                if policy.reschedules_unreachable_syn && conn.out_packets == 0 =>
+            {
+                &self.counters.icmp_error_rescheduled_syn
+            }
+            _ => return,
+        };
+        counter.add(1);
+        self.end(context.tables, found.index);
     }
 
     fn count_ended(&self, tables: &Tables, conn: &Conn) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! ICMP errors: found by the packet they quote, translated, or dropped. They never create, refresh,
-//! expire or change a connection.
+//! expire or change a connection, but for two switches that are off by default.
 
 use super::owners::{self, Owners};
 use super::process::{Context, mtu_of, route_to, to_kernel};
@@ -93,7 +93,10 @@ impl WorkerState {
                 let direction = found.direction;
                 match self.relay(context, frame, packet, (&quote, kind), &found) {
                     verdict @ Verdict::Drop(_) => ended(verdict),
-                    verdict => (verdict, Outcome::Relayed(direction)),
+                    verdict => {
+                        self.end_unreachable(context, packet, kind, &found);
+                        (verdict, Outcome::Relayed(direction))
+                    }
                 }
             }
             Err(reason) => {
@@ -415,11 +418,11 @@ fn owners_of_quoted(context: &Context<'_>, quoted: &Key, answer: &Key) -> Owners
 }
 
 /// What an error relates to.
-struct Relation {
-    conn: Conn,
-    found: Found,
+pub(super) struct Relation {
+    pub(super) conn: Conn,
+    pub(super) found: Found,
     /// The way of the packets that have the error's direction: from the client's side inbound.
-    direction: Direction,
+    pub(super) direction: Direction,
 }
 
 #[allow(clippy::large_enum_variant, reason = "lives for one frame, on the stack")]

@@ -64,6 +64,8 @@ fn settings(policy: &IcmpPolicy) -> IcmpSettings {
         sequence_check: check(policy.sequence).to_owned(),
         quoted_checksum: check(policy.quoted_checksum).to_owned(),
         extensions: extensions.to_owned(),
+        expire_unreachable_udp: policy.expires_unreachable_udp,
+        reschedule_unreachable_syn: policy.reschedules_unreachable_syn,
         tell_unreachable: policy.tells_unreachable,
         tell_denied: policy.tells_denied,
         tell_exhausted: policy.tells_exhausted,

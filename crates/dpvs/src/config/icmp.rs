@@ -24,6 +24,8 @@ pub(crate) struct IcmpSection {
     sequence_check: Check,
     quoted_checksum: Check,
     extensions: Extensions,
+    expire_unreachable_udp: bool,
+    reschedule_unreachable_syn: bool,
     tell_unreachable: bool,
     tell_denied: bool,
     tell_exhausted: bool,
@@ -82,6 +84,8 @@ impl Default for IcmpSection {
             sequence_check: Check::Off,
             quoted_checksum: Check::Count,
             extensions: Extensions::Keep,
+            expire_unreachable_udp: policy.expires_unreachable_udp,
+            reschedule_unreachable_syn: policy.reschedules_unreachable_syn,
             tell_unreachable: policy.tells_unreachable,
             tell_denied: policy.tells_denied,
             tell_exhausted: policy.tells_exhausted,
@@ -108,6 +112,8 @@ impl IcmpSection {
             sequence: self.sequence_check.into(),
             quoted_checksum: self.quoted_checksum.into(),
             strips_extensions: self.extensions == Extensions::Strip,
+            expires_unreachable_udp: self.expire_unreachable_udp,
+            reschedules_unreachable_syn: self.reschedule_unreachable_syn,
             tells_unreachable: self.tell_unreachable,
             tells_denied: self.tell_denied,
             tells_exhausted: self.tell_exhausted,
@@ -154,6 +160,8 @@ mod tests {
             sequence_check = "drop"
             quoted_checksum = "off"
             extensions = "strip"
+            expire_unreachable_udp = true
+            reschedule_unreachable_syn = true
             tell_unreachable = true
             tell_denied = true
             tell_exhausted = false
@@ -167,6 +175,8 @@ mod tests {
             sequence: tables::Check::Drop,
             quoted_checksum: tables::Check::Off,
             strips_extensions: true,
+            expires_unreachable_udp: true,
+            reschedules_unreachable_syn: true,
             tells_unreachable: true,
             tells_denied: true,
             tells_exhausted: false,
