@@ -384,6 +384,13 @@ impl Config {
         }
     }
 
+    /// Takes over what `new` says of everything that a running daemon can change; what needs a restart
+    /// stays different.
+    pub(crate) fn take_over(&mut self, new: Config) {
+        let Config { control, dataplane, ports, .. } = std::mem::take(self);
+        *self = Config { control, dataplane, ports, ..new };
+    }
+
     /// The sections in which `new` differs and that only a restart applies.
     pub(crate) fn needs_restart(&self, new: &Config) -> Vec<&'static str> {
         let sections = [

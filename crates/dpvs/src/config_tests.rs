@@ -168,3 +168,19 @@ fn a_reload_names_what_needs_a_restart() {
     let new = load("", &["--port", "a=tap:y", "--workers", "2"]).unwrap();
     assert_eq!(old.needs_restart(&new), ["dataplane", "port"]);
 }
+
+/// What was applied must be known as such, or the way back to it would look like no change.
+#[test]
+fn a_reload_takes_over_all_that_a_running_daemon_can_change() {
+    let old = "[[port]]\nname = \"dpdk0\"\ndevice = \"tap:t0\"\n";
+    let mut config = load(old, &[]).unwrap();
+    let reset = format!("[forward]\nno_server = \"reset\"\n{old}[icmp]\nmade_per_s = 7\n");
+    config.take_over(load(&reset, &[]).unwrap());
+    assert_eq!(config.limits().no_server, NoServer::Reset);
+    assert_eq!(config.limits().icmp.made_per_s, 7);
+    config.take_over(load(old, &[]).unwrap());
+    assert_eq!(config.limits(), Limits::default());
+    let other = "[dataplane]\nworkers = 3\n";
+    config.take_over(load(other, &[]).unwrap());
+    assert_eq!(config.needs_restart(&load(other, &[]).unwrap()), ["dataplane", "port"]);
+}

@@ -65,17 +65,14 @@ impl Reloader {
         if new.log != self.config.log {
             self.log.set(new.log.level);
         }
-        let (limits, timeouts) = (new.limits(), new.timeouts());
-        let reloaded = Reloaded {
-            limits: (limits != self.config.limits()).then_some(limits),
-            timeouts: (timeouts != self.config.timeouts()).then_some(timeouts),
-        };
+        let (old_limits, old_timeouts) = (self.config.limits(), self.config.timeouts());
         // What needs a restart stays different, and is told again next time.
-        self.config.icmp = new.icmp;
-        self.config.timeouts = new.timeouts;
-        self.config.local_ports = new.local_ports;
-        self.config.identifiers = new.identifiers;
-        self.config.log = new.log;
+        self.config.take_over(new);
+        let (limits, timeouts) = (self.config.limits(), self.config.timeouts());
+        let reloaded = Reloaded {
+            limits: (limits != old_limits).then_some(limits),
+            timeouts: (timeouts != old_timeouts).then_some(timeouts),
+        };
         tracing::info!("the configuration was read again");
         reloaded
     }
