@@ -175,6 +175,8 @@ mod tests {
             prohibited_per_s: 100,
             echo_per_s: 10_000,
             echo_per_source_per_s: 0,
+            echo_allow: vec!["10.0.0.0/8".to_owned(), "2001:db8::/32".to_owned()],
+            pool_echo: true,
             queries_per_client: 1024,
             source_quench: "relay".to_owned(),
             source_to_clients: "peer".to_owned(),
@@ -187,6 +189,7 @@ mod tests {
             tell_unreachable: false,
             tell_denied: false,
             tell_exhausted: true,
+            silent_ports: Vec::new(),
         }
     }
 
@@ -205,6 +208,7 @@ counters:
 drops:
     icmp_unrelated                   3
 settings:
+    echo_allow                       10.0.0.0/8,2001:db8::/32
     echo_per_s                       10000
     echo_per_source_per_s            0
     expire_unreachable_udp           false
@@ -212,6 +216,7 @@ settings:
     made_per_destination_per_s       1
     made_per_s                       1000
     mtu_gap_ms                       100
+    pool_echo                        true
     prohibited_per_s                 100
     queries_per_client               1024
     quoted_checksum                  count
@@ -219,6 +224,7 @@ settings:
     relayed_per_vip_per_s            1000
     reschedule_unreachable_syn       false
     sequence_check                   off
+    silent_ports                     none
     source_quench                    relay
     source_to_clients                peer
     source_to_servers                own

@@ -357,6 +357,8 @@ worker_counters! {
     resets_made,
     /// Errors not made because of the limits.
     icmp_made_limited,
+    /// Errors not made because they would have left by a port that is silent.
+    icmp_made_silent,
 }
 
 #[derive(Debug)]

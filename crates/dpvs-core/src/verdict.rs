@@ -136,6 +136,10 @@ drop_reasons! {
     IcmpQuery = "icmp_query",
     /// An echo request that the echo policy of its address does not have answered.
     IcmpEchoDenied = "icmp_echo_denied",
+    /// An echo request of a sender that is not among those whose requests are answered.
+    IcmpEchoDeniedAcl = "icmp_echo_denied_acl",
+    /// An echo request to a local address or one of SNAT, which are set not to answer.
+    IcmpEchoPool = "icmp_echo_pool",
     /// An echo request with more data than the echo policy of its address allows.
     IcmpEchoTooLong = "icmp_echo_too_long",
     /// An ICMP type that is not passed on.

@@ -4,9 +4,16 @@
 
 mod icmp_shared;
 
-use dpvs_core::DropReason;
-use dpvs_core::tables::{DestSettings, Forward, IcmpPolicy};
-use dpvs_core::testing::{Lab, PacketBuilder, assert_checksums, end};
+use dpvs_core::net::{Prefix, Protocol};
+use dpvs_core::scheduler::Scheduler;
+use dpvs_core::tables::{
+    DestSettings, EchoPolicy, EchoRule, Forward, IcmpPolicy, LocalAddress, NoServer, Scope,
+    ServiceSettings, TunnelKind,
+};
+use dpvs_core::testing::{
+    Lab, Outcome, PacketBuilder, address, assert_checksums, end, match_key, service_key,
+};
+use dpvs_core::{DropReason, PortId};
 use icmp_shared::*;
 
 /// Port and network unreachable, in both families.
@@ -186,6 +193,158 @@ fn nothing_else_ends_a_tcp_connection() {
             for kind in [NET, HOST] {
                 only_relayed(&mut lab, worker, Side::Server, &error(kind));
             }
+        });
+    }
+}
+
+/// A balancer without ICMP services: a UDP service with the local address L, and SNAT from P.
+fn without_icmp(workers: usize, v6: bool) -> Lab {
+    let mut lab = Lab::new(workers);
+    lab.service(Protocol::Udp, V[at(v6)], 53, &[(R[at(v6)], 5300)]);
+    lab.service(Protocol::Tcp, V[at(v6)], 80, &[(R[at(v6)], 8080)]);
+    let ip: std::net::IpAddr = P[at(v6)].parse().unwrap();
+    let family = dpvs_core::net::Family::of(ip);
+    let key = match_key(family, Protocol::Udp);
+    lab.serve(
+        &key,
+        ServiceSettings::new(Scheduler::Rr),
+        &[(end(P[at(v6)], 0), DestSettings::new(Forward::Snat))],
+    );
+    let ours = LocalAddress {
+        address: ip.into(),
+        prefix: Prefix::containing(ip, family.bits()).unwrap(),
+        port: PortId(0),
+        broadcast: None,
+        scope: Scope::Global,
+        valid_until: None,
+        preferred_until: None,
+        is_pool: false,
+        came_with_laddr: false,
+    };
+    lab.change(|draft| draft.add_address(ours).unwrap());
+    lab
+}
+
+/// An echo request is answered by the address that it was sent to.
+fn is_answered(lab: &mut Lab, worker: usize, from: &str, to: &str) {
+    let request = PacketBuilder::new(from, to).ping(7, 1, b"data");
+    let (outcome, counted) = tally(lab, worker, &request);
+    let reply = PacketBuilder::new(to, from).pong(7, 1, b"data");
+    assert_eq!(outcome.sent()[14..], reply[14..], "{from} to {to}");
+    assert_eq!(counted, ["icmp_echo_replied"]);
+}
+
+#[test]
+fn local_addresses_are_silent_where_that_is_set() {
+    for v6 in FAMILIES {
+        let n = at(v6);
+        everywhere(|workers, worker| {
+            let mut lab = without_icmp(workers, v6);
+            for ours in [V[n], B[n], B_INSIDE[n], L[n], P[n]] {
+                is_answered(&mut lab, worker, C[n], ours);
+            }
+            set(&mut lab, |policy| policy.answers_pool_echo = false);
+            for ours in [V[n], B[n], B_INSIDE[n]] {
+                is_answered(&mut lab, worker, C[n], ours);
+            }
+            for pool in [L[n], P[n]] {
+                let request = PacketBuilder::new(C[n], pool).ping(7, 1, b"data");
+                drops(&mut lab, worker, &request, DropReason::IcmpEchoPool);
+            }
+            // A policy of the address's own is meant.
+            let always = EchoPolicy { rule: EchoRule::Always, ..EchoPolicy::default() };
+            lab.change(|draft| draft.set_echo(address(L[n]), always).unwrap());
+            is_answered(&mut lab, worker, C[n], L[n]);
+            // So is an ICMP service.
+            let protocol = if v6 { Protocol::Icmpv6 } else { Protocol::Icmp };
+            lab.serve(
+                &service_key(protocol, P[n], 0),
+                ServiceSettings::new(Scheduler::Rr),
+                &[(end(R[n], 0), DestSettings::new(Forward::FullNat))],
+            );
+            let request = PacketBuilder::new(C[n], P[n]).ping(7, 1, b"data");
+            assert_eq!(ends_of(&lab.send(worker, &request).sent())[..2], [L[n], R[n]]);
+        });
+    }
+}
+
+#[test]
+fn pings_of_those_who_are_not_on_the_list_are_dropped() {
+    for v6 in FAMILIES {
+        let n = at(v6);
+        everywhere(|workers, worker| {
+            let mut lab = without_icmp(workers, v6);
+            let network = Prefix::containing(C[n].parse().unwrap(), if v6 { 124 } else { 28 });
+            // The other family is on the list too, or it would be shut out.
+            let other = Prefix::containing(C[1 - n].parse().unwrap(), 32);
+            let list = [other.unwrap(), network.unwrap()];
+            set(&mut lab, |policy| policy.echo_admitted = list.into());
+            for ours in [V[n], B[n], L[n], P[n]] {
+                is_answered(&mut lab, worker, C[n], ours);
+                let request = PacketBuilder::new(X[n], ours).ping(7, 1, b"data");
+                drops(&mut lab, worker, &request, DropReason::IcmpEchoDeniedAcl);
+            }
+            for rule in [EchoRule::Always, EchoRule::Backend] {
+                let policy = EchoPolicy { rule, ..EchoPolicy::default() };
+                lab.change(|draft| draft.set_echo(address(V[n]), policy).unwrap());
+                let request = PacketBuilder::new(X[n], V[n]).ping(7, 1, b"data");
+                drops(&mut lab, worker, &request, DropReason::IcmpEchoDeniedAcl);
+            }
+            // Not ours, not asked: the list is not for what passes.
+            let strange = if v6 { "2001:db8:80::99" } else { "203.0.113.99" };
+            let request = PacketBuilder::new(X[n], strange).ping(7, 1, b"data");
+            drops(&mut lab, worker, &request, DropReason::NotForUs);
+            // An ICMP service has lists of its own.
+            let mut lab = Method::FullNat.lab(workers);
+            set(&mut lab, |policy| policy.echo_admitted = list.into());
+            let request = PacketBuilder::new(X[n], V[n]).ping(7, 1, b"data");
+            assert_eq!(ends_of(&lab.send(worker, &request).sent())[1], R[n]);
+        });
+    }
+}
+
+/// RFC 5508 REQ-9: a policy that forbids errors wins over what would have them made.
+#[test]
+fn no_error_that_is_made_here_leaves_by_a_silent_port() {
+    let method = Method::Tunnel(TunnelKind::Ipip);
+    for v6 in FAMILIES {
+        let [client, target] = method.ends(v6);
+        let packet = PacketBuilder::new(client, target);
+        let fits = 1500 - header_len(v6) - 8;
+        let too_long = packet.udp(40000, 53, &vec![0x41; fits]);
+        let nobody = packet.tcp(40000, 80, SYN, &[]);
+        let too_far = packet.clone().ttl(1).udp(40000, 53, b"?");
+        everywhere(|workers, worker| {
+            let mut lab = method.lab(workers);
+            let key = method.key(v6, L4::Tcp);
+            lab.change(|draft| {
+                draft.del_dest(&key, end(R[at(v6)], 80)).unwrap();
+                let limits = &mut draft.tables_mut().limits;
+                limits.no_server = NoServer::HostUnreachable;
+                limits.pass_takes_ttl = true;
+            });
+            lab.send(0, &packet.udp(40000, 53, b"?")).sent();
+            let made = [
+                (&too_long, "icmp_made_too_big", "too_big"),
+                (&nobody, "icmp_made_unreachable", "no_dest"),
+                (&too_far, "icmp_made_time_exceeded", "ttl_exceeded"),
+            ];
+            set(&mut lab, |policy| policy.silent_ports = [PortId(1)].into());
+            for (frame, kind, reason) in made {
+                let (outcome, counted) = tally(&mut lab, worker, frame);
+                assert_checksums(&outcome.sent());
+                assert_eq!(counted, [kind, reason]);
+            }
+            set(&mut lab, |policy| policy.silent_ports = [PortId(1), PortId(0)].into());
+            for (frame, _, reason) in made {
+                let (outcome, counted) = tally(&mut lab, worker, frame);
+                assert!(matches!(outcome, Outcome::Dropped(_)));
+                assert_eq!(counted, ["icmp_made_silent", reason]);
+            }
+            // A reset is no ICMP.
+            lab.change(|draft| draft.tables_mut().limits.no_server = NoServer::Reset);
+            let (_, counted) = tally(&mut lab, worker, &nobody);
+            assert_eq!(counted, ["no_dest", "resets_made"]);
         });
     }
 }

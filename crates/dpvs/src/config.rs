@@ -286,6 +286,8 @@ pub(crate) enum ConfigError {
         max = kernel::PORT_NAME_LEN_MAX
     )]
     NameTooLong { name: String },
+    #[error("[icmp] silent_ports: there is no port {name}")]
+    UnknownPort { name: String },
 }
 
 impl Config {
@@ -351,7 +353,10 @@ impl Config {
                 return Err(ConfigError::NameTooLong { name: name() });
             }
         }
-        Ok(())
+        match self.icmp.silent_ports.iter().find(|name| !names.contains(name)) {
+            Some(name) => Err(ConfigError::UnknownPort { name: name.clone() }),
+            None => Ok(()),
+        }
     }
 
     /// The limits as the tables have them.
@@ -361,7 +366,7 @@ impl Config {
             local_port_max: self.local_ports.1,
             identifier_min: self.identifiers.0,
             identifier_max: self.identifiers.1,
-            icmp: self.icmp.policy(),
+            icmp: self.icmp.policy(&self.ports),
             no_server: match self.forward.no_server {
                 NoServerWord::Drop => NoServer::Drop,
                 NoServerWord::Reset => NoServer::Reset,

@@ -184,3 +184,12 @@ fn a_reload_takes_over_all_that_a_running_daemon_can_change() {
     config.take_over(load(other, &[]).unwrap());
     assert_eq!(config.needs_restart(&load(other, &[]).unwrap()), ["dataplane", "port"]);
 }
+
+#[test]
+fn a_port_that_is_to_be_silent_must_be_there() {
+    let text = "[icmp]\nsilent_ports = [\"dpdk1\"]\n";
+    let error = "[icmp] silent_ports: there is no port dpdk1";
+    assert_eq!(load(text, &["--port", "dpdk0=tap:t0"]).unwrap_err(), error);
+    let config = load(text, &["--port", "dpdk0=tap:t0", "--port", "dpdk1=tap:t1"]).unwrap();
+    assert_eq!(*config.limits().icmp.silent_ports, [dpvs_core::PortId(1)]);
+}

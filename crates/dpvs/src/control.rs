@@ -316,8 +316,12 @@ impl Control {
     ) -> Result<(), RpcError> {
         let mut draft = Draft::new(&self.tables);
         let tables = draft.tables_mut();
-        tables.limits = limits.unwrap_or(tables.limits);
-        tables.timeouts = timeouts.unwrap_or(tables.timeouts);
+        if let Some(limits) = limits {
+            tables.limits = limits;
+        }
+        if let Some(timeouts) = timeouts {
+            tables.timeouts = timeouts;
+        }
         self.publish(draft)
     }
 

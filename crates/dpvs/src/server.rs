@@ -41,7 +41,7 @@ const FINISH_MAX: Duration = Duration::from_secs(1);
 const BUFFER_LEN: usize = 64 << 10;
 
 /// What a reload may change: read again from the configuration file by its callback.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Reloaded {
     /// New limits.
     pub limits: Option<Limits>,

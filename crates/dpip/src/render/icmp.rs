@@ -13,14 +13,19 @@ pub fn icmp_status(status: &IcmpStatus) -> serde_json::Result<String> {
     section(&mut text, "counters", status.counters.iter());
     section(&mut text, "drops", status.drops.iter());
     let settings = serde_json::to_value(&status.settings)?;
-    // The text of a word has no quotes here.
-    let plain = |value: &serde_json::Value| match value {
-        serde_json::Value::String(word) => word.clone(),
-        other => other.to_string(),
-    };
     let rows = settings.as_object().into_iter().flatten();
     section(&mut text, "settings", rows.map(|(key, value)| (key, plain(value))));
     Ok(text)
+}
+
+/// The text of a value: words have no quotes here, and lists no brackets.
+fn plain(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::String(word) => word.clone(),
+        serde_json::Value::Array(list) if list.is_empty() => "none".to_owned(),
+        serde_json::Value::Array(list) => list.iter().map(plain).collect::<Vec<_>>().join(","),
+        other => other.to_string(),
+    }
 }
 
 fn section<'a>(

@@ -34,6 +34,8 @@ pub struct IcmpSettings {
     pub prohibited_per_s: u32,
     pub echo_per_s: u32,
     pub echo_per_source_per_s: u32,
+    pub echo_allow: Vec<String>,
+    pub pool_echo: bool,
     pub queries_per_client: u32,
     pub source_quench: String,
     pub source_to_clients: String,
@@ -46,6 +48,7 @@ pub struct IcmpSettings {
     pub tell_unreachable: bool,
     pub tell_denied: bool,
     pub tell_exhausted: bool,
+    pub silent_ports: Vec<String>,
 }
 
 /// Which decisions to list.

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What is configured about ICMP.
 
+use crate::PortId;
+use crate::key::Address;
+use crate::net::Prefix;
+use std::sync::Arc;
+
 /// What becomes of something doubtful.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Check {
@@ -28,7 +33,7 @@ pub enum ErrorSource {
 }
 
 /// ICMP's limits and switches. Rates are per second and worker; 0 is no limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools, reason = "switches, each with a name of its own")]
 pub struct IcmpPolicy {
     /// Errors translated, in all.
@@ -47,6 +52,10 @@ pub struct IcmpPolicy {
     pub echo_per_s: u32,
     /// Echo requests of one source network (/24, IPv6 /48) answered.
     pub echo_per_source_per_s: u32,
+    /// Whose echo requests are taken where no ICMP service stands; if there are none, everybody's.
+    pub echo_admitted: Arc<[Prefix]>,
+    /// Whether local addresses and those of SNAT answer echo requests, as virtual ones do.
+    pub answers_pool_echo: bool,
     /// Query pairs that one client may have at a time.
     pub queries_per_client: u32,
     /// Whether source quench is translated like other errors, or dropped.
@@ -72,6 +81,16 @@ pub struct IcmpPolicy {
     pub tells_denied: bool,
     /// Whether hosts behind SNAT are told that no port or identifier is left (RFC 5508 REQ-8).
     pub tells_exhausted: bool,
+    /// Ports by which no error made here leaves, whatever else is set (RFC 5508 REQ-9).
+    pub silent_ports: Arc<[PortId]>,
+}
+
+impl IcmpPolicy {
+    /// Returns whether echo requests of a sender are taken where no ICMP service stands.
+    pub fn admits_echo(&self, sender: Address) -> bool {
+        let admitted = &self.echo_admitted;
+        admitted.is_empty() || admitted.iter().any(|prefix| prefix.contains(sender.ip()))
+    }
 }
 
 impl Default for IcmpPolicy {
@@ -85,6 +104,8 @@ impl Default for IcmpPolicy {
             prohibited_per_s: 100,
             echo_per_s: 10_000,
             echo_per_source_per_s: 0,
+            echo_admitted: Arc::default(),
+            answers_pool_echo: true,
             queries_per_client: 1024,
             relays_source_quench: true,
             source_to_clients: ErrorSource::Peer,
@@ -97,6 +118,7 @@ impl Default for IcmpPolicy {
             tells_unreachable: false,
             tells_denied: false,
             tells_exhausted: true,
+            silent_ports: Arc::default(),
         }
     }
 }

@@ -303,6 +303,16 @@ impl Tables {
         self.laddr_index.contains_key(&address)
     }
 
+    /// Returns whether an address is ours for the sake of connections alone: a local address or one
+    /// of SNAT, and neither a virtual address nor the host's own on a link.
+    pub fn is_pool(&self, address: Address) -> bool {
+        let of_link = |ours: &LocalAddress| ours.prefix.len() < address.family().bits();
+        let ours = self.address(address);
+        (self.is_laddr(address) || ours.is_some_and(|ours| ours.is_pool))
+            && !self.is_virtual(address)
+            && !ours.is_some_and(of_link)
+    }
+
     /// Returns whether an address is the virtual address of any service.
     pub fn is_virtual(&self, address: Address) -> bool {
         self.virtual_index.contains_key(&address)
@@ -353,7 +363,7 @@ pub enum NoServer {
 }
 
 /// Limits and switches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// First local port of full NAT.
     pub local_port_min: u16,

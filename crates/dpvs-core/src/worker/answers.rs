@@ -54,6 +54,7 @@ impl WorkerState {
         let is_prohibited =
             error == generate::Error::Unreachable(generate::Unreachable::Prohibited);
         if !generate::may_answer(context.tables, packet)
+            || self.is_silent(context, packet.src)
             || !self.may_make(context, packet.src, is_prohibited)
         {
             return Verdict::Drop(reason);
@@ -88,6 +89,19 @@ impl WorkerState {
                 verdict
             }
         }
+    }
+
+    /// Returns whether an error to `destination` would leave by a port that sends none (RFC 5508
+    /// REQ-9, which overrides REQ-10).
+    fn is_silent(&self, context: &Context<'_>, destination: Address) -> bool {
+        let silent = &context.tables.limits.icmp.silent_ports;
+        let leaves_by = |route: RouteLookup| silent.contains(&route.port);
+        let is_silent = !silent.is_empty()
+            && context.tables.routes().lookup(destination).is_some_and(leaves_by);
+        if is_silent {
+            self.counters.icmp_made_silent.add(1);
+        }
+        is_silent
     }
 
     /// Returns whether the limits of what we say of ourselves allow one more answer to

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Echo requests to addresses with an echo policy of their own, where no ICMP service stands.
+//! Echo requests where no ICMP service stands: whose are taken, and those to addresses with an echo
+//! policy of their own.
 
 use super::WorkerState;
 use super::owners::Owners;
@@ -15,9 +16,35 @@ use crate::wire::IcmpHeader;
 use crate::{DropReason, Frame, Verdict};
 
 impl WorkerState {
+    /// Treats an echo request that is not simply to be answered here; `None` if it is.
+    pub(super) fn unusual_echo<F: Frame>(
+        &mut self,
+        context: &Context<'_>,
+        frame: &mut F,
+        packet: &Packet,
+        key: &Key,
+    ) -> Option<Verdict> {
+        let tables = context.tables;
+        let policy = &tables.limits.icmp;
+        if !tables.is_ours(packet.dst) {
+            return None;
+        }
+        if !policy.admits_echo(packet.src) {
+            return Some(Verdict::Drop(DropReason::IcmpEchoDeniedAcl));
+        }
+        // Whoever gives an address a policy of its own means that one.
+        match tables.echo(packet.dst) {
+            Some(echo) => self.echo_by_policy(context, frame, packet, key, echo),
+            None if !policy.answers_pool_echo && tables.is_pool(packet.dst) => {
+                Some(Verdict::Drop(DropReason::IcmpEchoPool))
+            }
+            None => None,
+        }
+    }
+
     /// Treats an echo request as the policy of its address says; `None` if it is to be answered
     /// here.
-    pub(super) fn echo_by_policy<F: Frame>(
+    fn echo_by_policy<F: Frame>(
         &mut self,
         context: &Context<'_>,
         frame: &mut F,

@@ -152,7 +152,7 @@ impl WorkerState {
         (quote, kind): (&Quote, Kind),
         relation: &Relation,
     ) -> Result<(), DropReason> {
-        let policy = context.tables.limits.icmp;
+        let policy = &context.tables.limits.icmp;
         let now = context.now;
         if !self.relayed.take(now, policy.relayed_per_s, policy.relayed_per_s) {
             return Err(DropReason::IcmpLimited);

@@ -123,8 +123,7 @@ impl WorkerState {
     ) -> Verdict {
         let tables = context.tables;
         if matches!(query, QueryType::EchoRequest | QueryType::Echo6Request)
-            && let Some(echo) = tables.echo(packet.dst)
-            && let Some(verdict) = self.echo_by_policy(context, frame, packet, key, echo)
+            && let Some(verdict) = self.unusual_echo(context, frame, packet, key)
         {
             return verdict;
         }

@@ -13,6 +13,7 @@ use dpvs_api::types::{
 use dpvs_core::conn::Direction;
 use dpvs_core::icmp::recorder::{DECISIONS_MAX, Decision, Outcome};
 use dpvs_core::key::Key;
+use dpvs_core::net::Prefix;
 use dpvs_core::tables::{Check, ErrorSource, IcmpPolicy, Tables};
 use dpvs_core::{Command, Event, Millis};
 
@@ -30,12 +31,14 @@ pub(super) fn status(control: &Control) -> IcmpStatus {
     IcmpStatus {
         counters,
         drops: drops.map(|drop| (drop.reason, drop.count)).collect(),
-        settings: settings(&control.tables().limits.icmp),
+        settings: settings(control.tables()),
     }
 }
 
 /// Writes the policy with the keys and words of the configuration.
-fn settings(policy: &IcmpPolicy) -> IcmpSettings {
+fn settings(tables: &Tables) -> IcmpSettings {
+    let policy: &IcmpPolicy = &tables.limits.icmp;
+    let network = |prefix: &Prefix| format!("{}/{}", prefix.address(), prefix.len());
     let check = |check| match check {
         Check::Off => "off",
         Check::Count => "count",
@@ -57,6 +60,8 @@ fn settings(policy: &IcmpPolicy) -> IcmpSettings {
         prohibited_per_s: policy.prohibited_per_s,
         echo_per_s: policy.echo_per_s,
         echo_per_source_per_s: policy.echo_per_source_per_s,
+        echo_allow: policy.echo_admitted.iter().map(network).collect(),
+        pool_echo: policy.answers_pool_echo,
         queries_per_client: policy.queries_per_client,
         source_quench: quench.to_owned(),
         source_to_clients: source(policy.source_to_clients).to_owned(),
@@ -69,6 +74,7 @@ fn settings(policy: &IcmpPolicy) -> IcmpSettings {
         tell_unreachable: policy.tells_unreachable,
         tell_denied: policy.tells_denied,
         tell_exhausted: policy.tells_exhausted,
+        silent_ports: policy.silent_ports.iter().map(|port| device_name(tables, *port)).collect(),
     }
 }
 

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The section `[icmp]`.
 
+use super::{PortSection, values};
+use dpvs_core::PortId;
+use dpvs_core::net::Prefix;
 use dpvs_core::tables::{self, IcmpPolicy};
 use serde::Deserialize;
 
@@ -17,6 +20,9 @@ pub(crate) struct IcmpSection {
     prohibited_per_s: u32,
     echo_per_s: u32,
     echo_per_source_per_s: u32,
+    #[serde(deserialize_with = "values::prefixes")]
+    echo_allow: Vec<Prefix>,
+    pool_echo: bool,
     queries_per_client: u32,
     source_quench: SourceQuench,
     source_to_clients: ErrorSource,
@@ -29,6 +35,8 @@ pub(crate) struct IcmpSection {
     tell_unreachable: bool,
     tell_denied: bool,
     tell_exhausted: bool,
+    /// Names of ports.
+    pub(super) silent_ports: Vec<String>,
 }
 
 /// What becomes of source quench.
@@ -77,6 +85,8 @@ impl Default for IcmpSection {
             prohibited_per_s: policy.prohibited_per_s,
             echo_per_s: policy.echo_per_s,
             echo_per_source_per_s: policy.echo_per_source_per_s,
+            echo_allow: policy.echo_admitted.to_vec(),
+            pool_echo: policy.answers_pool_echo,
             queries_per_client: policy.queries_per_client,
             source_quench: SourceQuench::Relay,
             source_to_clients: ErrorSource::Peer,
@@ -89,13 +99,16 @@ impl Default for IcmpSection {
             tell_unreachable: policy.tells_unreachable,
             tell_denied: policy.tells_denied,
             tell_exhausted: policy.tells_exhausted,
+            silent_ports: Vec::new(),
         }
     }
 }
 
 impl IcmpSection {
-    /// The section as the tables have it.
-    pub(super) fn policy(&self) -> IcmpPolicy {
+    /// The section as the tables have it, which know `ports` by their numbers.
+    pub(super) fn policy(&self, ports: &[PortSection]) -> IcmpPolicy {
+        let numbered = (0..).map(PortId).zip(ports);
+        let silent = numbered.filter(|(_, port)| self.silent_ports.contains(&port.name));
         IcmpPolicy {
             relayed_per_s: self.relayed_per_s,
             relayed_per_virtual_per_s: self.relayed_per_vip_per_s,
@@ -105,6 +118,8 @@ impl IcmpSection {
             prohibited_per_s: self.prohibited_per_s,
             echo_per_s: self.echo_per_s,
             echo_per_source_per_s: self.echo_per_source_per_s,
+            echo_admitted: self.echo_allow.as_slice().into(),
+            answers_pool_echo: self.pool_echo,
             queries_per_client: self.queries_per_client,
             relays_source_quench: self.source_quench == SourceQuench::Relay,
             source_to_clients: self.source_to_clients.into(),
@@ -117,6 +132,7 @@ impl IcmpSection {
             tells_unreachable: self.tell_unreachable,
             tells_denied: self.tell_denied,
             tells_exhausted: self.tell_exhausted,
+            silent_ports: silent.map(|(id, _)| id).collect(),
         }
     }
 }
@@ -148,7 +164,7 @@ mod tests {
     #[test]
     fn an_empty_section_is_the_default_policy() {
         let section: IcmpSection = toml::from_str("").unwrap();
-        assert_eq!(section.policy(), IcmpPolicy::default());
+        assert_eq!(section.policy(&[]), IcmpPolicy::default());
     }
 
     #[test]
@@ -166,6 +182,9 @@ mod tests {
             tell_denied = true
             tell_exhausted = false
             queries_per_client = 7
+            echo_allow = ["10.0.0.0/8", "2001:db8::/32", "192.0.2.1"]
+            pool_echo = false
+            silent_ports = ["dpdk1"]
             "#,
         )
         .unwrap();
@@ -181,8 +200,22 @@ mod tests {
             tells_denied: true,
             tells_exhausted: false,
             queries_per_client: 7,
+            echo_admitted: [("10.0.0.0", 8), ("2001:db8::", 32), ("192.0.2.1", 32)]
+                .map(|(text, len)| Prefix::containing(text.parse().unwrap(), len).unwrap())
+                .into(),
+            answers_pool_echo: false,
+            silent_ports: [PortId(1)].into(),
             ..IcmpPolicy::default()
         };
-        assert_eq!(section.policy(), expected);
+        let port = |name: &str| PortSection::new(name.to_owned(), "tap:t0".parse().unwrap());
+        assert_eq!(section.policy(&["dpdk0", "dpdk1", "dpdk2"].map(port)), expected);
+    }
+
+    #[test]
+    fn networks_are_written_without_host_bits() {
+        for bad in ["10.1.0.0/8", "10.0.0.0/33", "10.0.0.0/", "2001:db8::1/64", "here", "/8"] {
+            let text = format!("echo_allow = [\"{bad}\"]");
+            assert!(toml::from_str::<IcmpSection>(&text).is_err(), "{bad}");
+        }
     }
 }

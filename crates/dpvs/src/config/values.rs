@@ -3,9 +3,11 @@
 
 use super::{PORT_NAME_LEN_MAX, is_port_name};
 use dpdk::PortSpec;
+use dpvs_core::net::{Family, Prefix};
 use dpvs_core::steering::{KEY_LEN, WORKERS_MAX};
 use dpvs_core::tables::Timeouts;
 use serde::{Deserialize, Deserializer, de};
+use std::net::IpAddr;
 
 pub(super) fn yes() -> bool {
     true
@@ -19,6 +21,23 @@ pub(super) fn port_name<'de, D: Deserializer<'de>>(from: D) -> Result<String, D:
     Err(de::Error::custom(format!(
         "`{name}` is not a port name: 1 to {PORT_NAME_LEN_MAX} letters, digits, `.`, `_` or `-`"
     )))
+}
+
+/// Networks; an address alone is one of itself.
+pub(super) fn prefixes<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Prefix>, D::Error> {
+    let texts = Vec::<String>::deserialize(from)?;
+    let bad = |text| de::Error::custom(format!("`{text}` is not a network, such as 10.0.0.0/8"));
+    texts.iter().map(|text| prefix(text).ok_or_else(|| bad(text))).collect()
+}
+
+fn prefix(text: &str) -> Option<Prefix> {
+    let (address, len) = match text.split_once('/') {
+        Some((address, len)) => (address, Some(len.parse().ok()?)),
+        None => (text, None),
+    };
+    let address: IpAddr = address.parse().ok()?;
+    let prefix = Prefix::containing(address, len.unwrap_or(Family::of(address).bits()))?;
+    (prefix.address() == address).then_some(prefix)
 }
 
 pub(super) fn device<'de, D: Deserializer<'de>>(from: D) -> Result<PortSpec, D::Error> {
