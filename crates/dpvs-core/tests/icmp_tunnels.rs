@@ -320,3 +320,32 @@ fn a59_a_complaint_about_a_server_without_a_tunnel_is_not_believed() {
     assert_eq!(lab.tables.path_mtus().find(lab.now, end("10.1.1.10", 0).address), None);
     assert_eq!(lab.workers[0].counters().icmp_tunnel_errors.get(), 0);
 }
+
+/// Tunnels of ours have no keys, as IPVS's have none: what a router says of a keyed one is about
+/// somebody else's, of the host for instance, and its overhead is another.
+#[test]
+fn a60_a_complaint_about_a_keyed_gre_packet_is_not_about_a_tunnel_of_ours() {
+    for wrapping in wrappings().filter(|w| w.kind == TunnelKind::Gre) {
+        everywhere(|workers, worker| {
+            let mut lab = wrapping.lab(workers);
+            let segment = wrapping.segment(1400);
+            let outer = lab.send(0, &segment).sent();
+            let gre = 14 + header_len(wrapping.outer_v6);
+            // A key, a sequence number, routing, version 1.
+            for flags in [0x20, 0x10, 0x40] {
+                let mut keyed = outer.clone();
+                keyed[gre] |= flags;
+                keyed.splice(gre + 4..gre + 4, [0, 0, 0, 99]);
+                for quoted in [8, 200] {
+                    let complaint = wrapping.complaint(&keyed, 1300, quoted);
+                    drops(&mut lab, worker, &complaint, DropReason::IcmpUnrelated);
+                }
+            }
+            let mut version_1 = outer.clone();
+            version_1[gre + 1] |= 1;
+            let complaint = wrapping.complaint(&version_1, 1300, 8);
+            drops(&mut lab, worker, &complaint, DropReason::IcmpUnrelated);
+            assert_eq!(lab.send(worker, &segment).sent(), outer, "the way is as wide as it was");
+        });
+    }
+}

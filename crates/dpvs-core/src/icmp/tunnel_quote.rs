@@ -33,7 +33,12 @@ pub fn parse_tunnel(bytes: &[u8], packet: &Packet) -> Option<TunnelQuote> {
         41 => (0, Family::V6),
         47 => {
             let gre: &GreHeader = view(datagram, header.l4)?;
-            let has_checksum = gre.flags_version.get() & GreHeader::CHECKSUM != 0;
+            let flags = gre.flags_version.get();
+            // With a key, a sequence number or routing it is not ours: we write none of them.
+            if flags & !GreHeader::CHECKSUM != 0 {
+                return None;
+            }
+            let has_checksum = flags & GreHeader::CHECKSUM != 0;
             let checksum_len = if has_checksum { GreHeader::CHECKSUM_LEN } else { 0 };
             (GreHeader::LEN + checksum_len, EtherType::family(gre.protocol.get())?)
         }
