@@ -78,6 +78,7 @@ fn no_numbered_test_is_missing() {
         "icmp_defects",
         "icmp_errors",
         "icmp_fixtures",
+        "icmp_hairpins",
         "icmp_knobs",
         "icmp_limits",
         "icmp_oracle",

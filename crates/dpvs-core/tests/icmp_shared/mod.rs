@@ -248,7 +248,17 @@ impl Session {
         (v6, l4, cport): (bool, L4, u16),
         data: &[u8],
     ) -> Session {
-        let [client, target] = method.ends(v6);
+        Session::between(lab, method, method.ends(v6), (v6, l4, cport), data)
+    }
+
+    /// The same, between other ends than the usual ones.
+    pub fn between(
+        lab: &mut Lab,
+        method: Method,
+        [client, target]: [&str; 2],
+        (v6, l4, cport): (bool, L4, u16),
+        data: &[u8],
+    ) -> Session {
         if l4 == L4::Tcp {
             let syn = PacketBuilder::new(client, target).tcp(cport, 80, SYN, &[]);
             let seen = lab.send(0, &syn).sent();
