@@ -310,10 +310,12 @@ Examples:
 
 const ICMP: &str = "Usage:
     dpip icmp show
+    dpip icmp servers [ limit NUM ]
     dpip icmp decisions [ worker NUM ] [ limit NUM ]
     dpip icmp help
 
-    show lists the counters of ICMP, and limits and switches in force; decisions what
+    show lists the counters of ICMP, and limits and switches in force; servers the real
+    servers that errors were about, most first (ipvsadm -Z zeroes); decisions what
     became of the last ICMP errors, newest last: relayed-in (to a real server),
     relayed-out (to a client), steered (to another worker), host, used (about a
     tunnel's packet), or the reason for which it was dropped.

@@ -3,7 +3,7 @@
 
 use dpvs_api::types::{
     AddrRef, AddrSpec, DeviceFilter, DeviceRef, EchoRef, EchoSpec, Family, IcmpDecisionsParams,
-    LinkSpec, NeighRef, NeighSpec, RouteSpec,
+    IcmpServersParams, LinkSpec, NeighRef, NeighSpec, RouteSpec,
 };
 use std::path::PathBuf;
 
@@ -54,6 +54,8 @@ pub enum Request {
     EchoDel(EchoRef),
     /// `icmp show`.
     IcmpShow,
+    /// `icmp servers`.
+    IcmpServers(IcmpServersParams),
     /// `icmp decisions`.
     IcmpDecisions(IcmpDecisionsParams),
     /// `config show`.

@@ -144,6 +144,14 @@ fn execute(
                 render::icmp_status(&status).map_err(io::Error::from)?
             }
         }
+        Request::IcmpServers(params) => {
+            let list = daemon.call::<method::IcmpServers>(params)?;
+            if options.json {
+                json(&list)?
+            } else {
+                list.servers.iter().map(render::icmp_server).collect()
+            }
+        }
         Request::IcmpDecisions(params) => {
             let list = daemon.call::<method::IcmpDecisions>(params)?;
             if options.json {
@@ -194,6 +202,7 @@ fn change(daemon: &mut Daemon, request: &Request) -> Result<(), Fault> {
         | Request::LinkShow(_)
         | Request::EchoShow(_)
         | Request::IcmpShow
+        | Request::IcmpServers(_)
         | Request::IcmpDecisions(_)
         | Request::ConfigShow
         | Request::ConfigApply { .. } => unreachable!("execute() answers what only reads"),

@@ -82,6 +82,7 @@ pub(crate) enum Command {
     Flush,
     Test,
     Decisions,
+    Servers,
     Help,
 }
 
@@ -101,6 +102,7 @@ impl Command {
             "flush" => Command::Flush,
             "test" => Command::Test,
             "decisions" => Command::Decisions,
+            "servers" => Command::Servers,
             "help" => Command::Help,
             _ => return None,
         })

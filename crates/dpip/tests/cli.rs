@@ -122,6 +122,8 @@ mod tests {
         asks("echo show");
         asks("--json icmp show");
         asks("icmp decisions limit 5");
+        fails("icmp servers 5", &parse("unknow argument `5'"), 1);
+        asks("icmp servers");
     }
 
     #[test]

@@ -6,7 +6,7 @@ mod tests {
     use dpip::{Options, Outcome, Request};
     use dpvs_api::types::{
         AddrSpec, DeviceFilter, EchoDown, EchoPolicy, EchoRef, EchoRule, EchoSpec, Family,
-        IcmpDecisionsParams, LinkSpec, NeighSpec, RouteSpec, Scope,
+        IcmpDecisionsParams, IcmpServersParams, LinkSpec, NeighSpec, RouteSpec, Scope,
     };
     use proptest::prelude::*;
     use std::ffi::OsString;
@@ -127,6 +127,8 @@ mod tests {
             Request::IcmpDecisions(params)
         );
         assert_eq!(request("dpip icmp show"), Request::IcmpShow);
+        let params = IcmpServersParams { limit: Some(5) };
+        assert_eq!(request("dpip icmp servers limit 5"), Request::IcmpServers(params));
     }
 
     #[test]

@@ -6,8 +6,8 @@ mod tests {
     use dpip::render;
     use dpvs_api::types::{
         AddrInfo, AddrSpec, EchoAnswer, EchoDown, EchoInfo, EchoPolicy, EchoRule, Endpoint,
-        IcmpDecision, IcmpQuote, IcmpSettings, IcmpStatus, LinkInfo, LinkStats, NeighInfo, PoolUse,
-        Protocol, RouteSpec, Scope,
+        IcmpDecision, IcmpErrors, IcmpQuote, IcmpServer, IcmpSettings, IcmpStatus, LinkInfo,
+        LinkStats, Match, NeighInfo, PoolUse, Protocol, RouteSpec, Scope, ServiceKey,
     };
 
     const SHOW: &str = include_str!("golden/dpip-1.10.2-show.txt");
@@ -233,6 +233,30 @@ settings:
     tell_unreachable                 false
 ";
         assert_eq!(render::icmp_status(&status).unwrap(), text);
+    }
+
+    #[test]
+    fn a_server_has_what_errors_said_about_it_in_a_line() {
+        let row = |service| IcmpServer {
+            service,
+            address: "10.1.1.10".parse().unwrap(),
+            port: 8080,
+            icmp: IcmpErrors { unreachable: 3, time_exceeded: 0, too_big: 12 },
+        };
+        let address = "203.0.113.80".parse().unwrap();
+        let service = ServiceKey::Address { protocol: Protocol::Tcp, address, port: 80 };
+        let text =
+            "tcp 203.0.113.80:80 -> 10.1.1.10:8080 unreachable 3 time-exceeded 0 too-big 12\n";
+        assert_eq!(render::icmp_server(&row(service)), text);
+        let pattern = Match {
+            protocol: Some(Protocol::Udp),
+            src_range: Some("10.0.0.1-10.0.0.9".to_owned()),
+            oif: Some("dpdk0".to_owned()),
+            ..Match::default()
+        };
+        let text = "match udp from 10.0.0.1-10.0.0.9 oif dpdk0 -> 10.1.1.10:8080 \
+                    unreachable 3 time-exceeded 0 too-big 12\n";
+        assert_eq!(render::icmp_server(&row(ServiceKey::Match { pattern })), text);
     }
 
     #[test]

@@ -202,6 +202,8 @@ methods! {
     "stats.get" Read StatsGet(t::Empty) -> t::DataplaneStats;
     /// Returns the counters of ICMP, and the limits and switches in force.
     "icmp.get" Read IcmpGet(t::Empty) -> t::IcmpStatus;
+    /// Lists the real servers that ICMP errors were about, those with most of them first.
+    "icmp.servers" Read IcmpServers(t::IcmpServersParams) -> t::IcmpServers;
     /// Lists what became of the last ICMP errors, and why: newest last.
     "icmp.decisions" Read IcmpDecisions(t::IcmpDecisionsParams) -> t::IcmpDecisions;
     /// Returns what runs here: version, sizes, generation.

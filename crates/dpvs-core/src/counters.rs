@@ -206,12 +206,68 @@ pub struct DestCounters {
     pub inactive: Gauge,
     /// Clients bound to it by persistence.
     pub persistent: Gauge,
-    /// ICMP errors about packets to it: unreachable.
+    /// ICMP errors about packets to it.
+    pub icmp: IcmpErrorCounters,
+}
+
+/// ICMP errors about packets to a real server, by what they say. They are as narrow as gauges are,
+/// since there may be a million servers.
+#[derive(Debug, Default)]
+pub struct IcmpErrorCounters {
+    /// Unreachable.
     pub unreachable: Gauge,
-    /// ICMP errors about packets to it: the time to live ended.
+    /// The time to live ended.
     pub time_exceeded: Gauge,
-    /// ICMP errors about packets to it: too big.
+    /// Too big.
     pub too_big: Gauge,
+}
+
+/// Values of [`IcmpErrorCounters`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct IcmpErrors {
+    /// Unreachable.
+    pub unreachable: u32,
+    /// The time to live ended.
+    pub time_exceeded: u32,
+    /// Too big.
+    pub too_big: u32,
+}
+
+impl IcmpErrorCounters {
+    pub(crate) fn read(&self) -> IcmpErrors {
+        IcmpErrors {
+            unreachable: self.unreachable.get(),
+            time_exceeded: self.time_exceeded.get(),
+            too_big: self.too_big.get(),
+        }
+    }
+
+    pub(crate) fn write(&self, errors: IcmpErrors) {
+        self.unreachable.set(errors.unreachable);
+        self.time_exceeded.set(errors.time_exceeded);
+        self.too_big.set(errors.too_big);
+    }
+}
+
+impl IcmpErrors {
+    fn combine(self, other: IcmpErrors, f: impl Fn(u32, u32) -> u32) -> IcmpErrors {
+        IcmpErrors {
+            unreachable: f(self.unreachable, other.unreachable),
+            time_exceeded: f(self.time_exceeded, other.time_exceeded),
+            too_big: f(self.too_big, other.too_big),
+        }
+    }
+
+    /// Returns what came since `earlier`.
+    #[must_use]
+    pub(crate) fn since(self, earlier: IcmpErrors) -> IcmpErrors {
+        self.combine(earlier, u32::saturating_sub)
+    }
+
+    /// Returns how many there are of all kinds.
+    pub fn total(self) -> u64 {
+        u64::from(self.unreachable) + u64::from(self.time_exceeded) + u64::from(self.too_big)
+    }
 }
 
 impl HasTraffic for ServiceCounters {
@@ -246,19 +302,11 @@ impl PerWorker<DestCounters> {
         self.sum(|part| &part.inactive)
     }
 
-    /// Returns the ICMP errors that said unreachable, over all workers.
-    pub fn unreachable(&self) -> u32 {
-        self.sum(|part| &part.unreachable)
-    }
-
-    /// Returns the ICMP errors that said time exceeded, over all workers.
-    pub fn time_exceeded(&self) -> u32 {
-        self.sum(|part| &part.time_exceeded)
-    }
-
-    /// Returns the ICMP errors that said too big, over all workers.
-    pub fn too_big(&self) -> u32 {
-        self.sum(|part| &part.too_big)
+    /// Returns the ICMP errors over all workers since the start.
+    pub(crate) fn icmp_errors(&self) -> IcmpErrors {
+        self.parts.iter().fold(IcmpErrors::default(), |sum, part| {
+            sum.combine(part.icmp.read(), u32::saturating_add)
+        })
     }
 }
 

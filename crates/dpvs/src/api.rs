@@ -76,6 +76,7 @@ pub(crate) fn call(
         Call::DropList(Empty {}) => reply(Ok(system::drops(control))),
         Call::StatsGet(Empty {}) => reply(Ok(system::stats(control))),
         Call::IcmpGet(Empty {}) => reply(Ok(icmp::status(control))),
+        Call::IcmpServers(params) => reply(icmp::servers(control, params)),
         Call::IcmpDecisions(params) => reply(icmp::decisions(control, &params)),
         Call::SystemInfo(Empty {}) => reply(Ok(system::info(control))),
         Call::SystemPing(Empty {}) => reply(system::ping(control)),

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `icmp show` and `icmp decisions`.
+//! `icmp show`, `icmp servers` and `icmp decisions`.
 
-use dpvs_api::types::{Endpoint, IcmpDecision, IcmpQuote, IcmpStatus, Protocol};
+use dpvs_api::types::{
+    Endpoint, IcmpDecision, IcmpErrors, IcmpQuote, IcmpServer, IcmpStatus, Match, Protocol,
+    ServiceKey,
+};
 use std::fmt::{Display, Write as _};
+use std::net::SocketAddr;
 
 /// Writes counters, drops and settings, one a line under a title each.
 ///
@@ -40,6 +44,34 @@ fn section<'a>(
     }
 }
 
+/// Writes a real server that errors were about in one line.
+pub fn icmp_server(server: &IcmpServer) -> String {
+    let IcmpErrors { unreachable, time_exceeded, too_big } = server.icmp;
+    let service = match &server.service {
+        ServiceKey::Address { protocol, address, port } => {
+            format!("{} {}", word(*protocol), SocketAddr::new(*address, *port))
+        }
+        ServiceKey::FwMark { fwmark, .. } => format!("fwmark {fwmark}"),
+        ServiceKey::Match { pattern } => {
+            let Match { protocol, src_range, dst_range, iif, oif, .. } = pattern;
+            let given = [
+                ("", protocol.map(|protocol| word(protocol).to_owned())),
+                ("from ", src_range.clone()),
+                ("to ", dst_range.clone()),
+                ("iif ", iif.clone()),
+                ("oif ", oif.clone()),
+            ];
+            let words =
+                given.into_iter().filter_map(|(what, text)| Some(format!(" {what}{}", text?)));
+            format!("match{}", words.collect::<String>())
+        }
+    };
+    format!(
+        "{service} -> {} unreachable {unreachable} time-exceeded {time_exceeded} too-big {too_big}\n",
+        SocketAddr::new(server.address, server.port),
+    )
+}
+
 /// Writes a decision in one line.
 pub fn icmp_decision(decision: &IcmpDecision) -> String {
     let IcmpDecision { age_ms, worker, device, src, dst, icmp_type, code, outcome, .. } = decision;
@@ -55,16 +87,20 @@ pub fn icmp_decision(decision: &IcmpDecision) -> String {
 
 fn quote(quote: &IcmpQuote) -> String {
     let IcmpQuote { protocol, src, dst } = quote;
-    let word = match protocol {
+    let word = word(*protocol);
+    if matches!(protocol, Protocol::Icmp | Protocol::Icmpv6) {
+        return format!("{word} {} -> {} id {}", src.address, dst.address, src.port);
+    }
+    let end = |end: &Endpoint| SocketAddr::new(end.address, end.port);
+    format!("{word} {} -> {}", end(src), end(dst))
+}
+
+fn word(protocol: Protocol) -> &'static str {
+    match protocol {
         Protocol::Tcp => "tcp",
         Protocol::Udp => "udp",
         Protocol::Sctp => "sctp",
         Protocol::Icmp => "icmp",
         Protocol::Icmpv6 => "icmpv6",
-    };
-    if matches!(protocol, Protocol::Icmp | Protocol::Icmpv6) {
-        return format!("{word} {} -> {} id {}", src.address, dst.address, src.port);
     }
-    let end = |end: &Endpoint| std::net::SocketAddr::new(end.address, end.port);
-    format!("{word} {} -> {}", end(src), end(dst))
 }

@@ -10,7 +10,7 @@ mod route;
 
 pub use addr::addr;
 pub use echo::echo;
-pub use icmp::{icmp_decision, icmp_status};
+pub use icmp::{icmp_decision, icmp_server, icmp_status};
 pub use link::{link, link_detail, link_rates, link_stats, rates_between};
 pub use neigh::neigh;
 pub use route::route;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What is done with ICMP: counters, settings in force, the last decisions.
 
-use super::{Endpoint, Protocol};
+use super::{Endpoint, Protocol, ServiceKey};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -49,6 +49,37 @@ pub struct IcmpSettings {
     pub tell_denied: bool,
     pub tell_exhausted: bool,
     pub silent_ports: Vec<String>,
+}
+
+/// Which real servers to list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IcmpServersParams {
+    /// Most servers: 1 to 2048; default 256.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+}
+
+/// A real server that ICMP errors were about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IcmpServer {
+    /// Its service.
+    pub service: ServiceKey,
+    /// Its address.
+    pub address: IpAddr,
+    /// Its port.
+    pub port: u16,
+    /// How many there were since the counters were zeroed.
+    pub icmp: IcmpErrors,
+}
+
+/// Real servers that ICMP errors were about; others are not listed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IcmpServers {
+    /// Those with most of them first.
+    pub servers: Vec<IcmpServer>,
 }
 
 /// Which decisions to list.

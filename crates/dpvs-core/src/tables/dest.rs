@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Real servers.
 
-use crate::counters::{DestCounters, LaddrCounters, PerWorker};
+use crate::counters::{DestCounters, IcmpErrorCounters, IcmpErrors, LaddrCounters, PerWorker};
 use crate::key::Endpoint;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -116,6 +116,8 @@ pub struct Dest {
 pub struct DestShared {
     /// Counts.
     pub counters: PerWorker<DestCounters>,
+    /// The ICMP errors that stood there when the counters were last zeroed.
+    icmp_base: IcmpErrorCounters,
     /// Use of the address as a pool of local ports: SNAT.
     pool: OnceLock<PerWorker<LaddrCounters>>,
     /// Connections scheduled to it that have not ended: what the thresholds are about. Shared by
@@ -128,10 +130,23 @@ impl DestShared {
     pub(super) fn new(workers: usize) -> Self {
         DestShared {
             counters: PerWorker::new(workers),
+            icmp_base: IcmpErrorCounters::default(),
             pool: OnceLock::new(),
             sessions: AtomicU32::new(0),
             overloaded: AtomicBool::new(false),
         }
+    }
+
+    /// Returns the ICMP errors about packets to it since the counters were zeroed.
+    pub fn icmp_errors(&self) -> IcmpErrors {
+        self.counters.icmp_errors().since(self.icmp_base.read())
+    }
+
+    /// Zeroes its counters, those of traffic and those of ICMP errors. Only the control thread may
+    /// call this.
+    pub fn zero(&self) {
+        self.counters.zero();
+        self.icmp_base.write(self.counters.icmp_errors());
     }
 
     /// Makes room for counting the use of its local ports.

@@ -95,7 +95,7 @@ impl Draft {
                 // It is a new service; only its connections are the old one's.
                 old.counters.zero();
                 for dest in &old.removed {
-                    dest.shared.counters.zero();
+                    dest.shared.zero();
                 }
                 Service { settings, ..Service::clone(old) }
             }

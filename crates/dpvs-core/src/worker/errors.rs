@@ -6,6 +6,7 @@ use super::owners::{self, Owners};
 use super::process::{Context, mtu_of, route_to, to_kernel};
 use super::{WorkerState, direction_of};
 use crate::conn::{Conn, Direction, Found, State};
+use crate::counters::IcmpErrorCounters;
 use crate::forward::{self, Ends};
 use crate::icmp::quote::{self, Quote};
 use crate::icmp::recorder::{Decision, Outcome};
@@ -253,7 +254,7 @@ impl WorkerState {
         if direction == Direction::Outbound
             && let Some(part) = dest.and_then(|dest| dest.shared.counters.part(self.me.index()))
         {
-            count_about_server(part, packet.family, kind);
+            count_about_server(&part.icmp, packet.family, kind);
         }
         let target = forward::towards(conn, direction);
         let translates = conn.forward.sees_replies();
@@ -344,11 +345,11 @@ pub(super) fn mtu_told(bytes: &[u8], packet: &Packet, kind: Kind) -> Option<u32>
 }
 
 /// Counts an error about packets to a real server: what it, or a router on the way to it, says.
-fn count_about_server(part: &crate::counters::DestCounters, family: Family, kind: Kind) {
+fn count_about_server(counters: &IcmpErrorCounters, family: Family, kind: Kind) {
     match (family, kind.icmp_type, kind.code) {
-        (Family::V4, 3, 4) | (Family::V6, 2, _) => part.too_big.increment(),
-        (Family::V4, 3, _) | (Family::V6, 1, _) => part.unreachable.increment(),
-        (Family::V4, 11, _) | (Family::V6, 3, _) => part.time_exceeded.increment(),
+        (Family::V4, 3, 4) | (Family::V6, 2, _) => counters.too_big.increment(),
+        (Family::V4, 3, _) | (Family::V6, 1, _) => counters.unreachable.increment(),
+        (Family::V4, 11, _) | (Family::V6, 3, _) => counters.time_exceeded.increment(),
         _ => {}
     }
 }

@@ -2,6 +2,7 @@
 //! `dest.*`.
 
 use super::convert::{address, error, forward, refused, stats, tunnel, wire_forward, wire_tunnel};
+use super::icmp;
 use super::keys::service_key;
 use super::services::find;
 use crate::control::{Control, ObjectId, Stage};
@@ -95,11 +96,7 @@ pub(super) fn show(control: &Control, service: &Service, dest: &Dest) -> wire::D
         inactive: counters.inactive(),
         persistent: counters.persistent(),
         overloaded: dest.is_overloaded(),
-        icmp: wire::IcmpErrors {
-            unreachable: counters.unreachable(),
-            time_exceeded: counters.time_exceeded(),
-            too_big: counters.too_big(),
-        },
+        icmp: icmp::errors(dest.shared.icmp_errors()),
         stats: stats(counters.traffic()),
         rates: control.rates().of(ObjectId::dest(service.id, dest.id)),
     }

@@ -3,24 +3,29 @@
 
 use super::conns::worker_range;
 use super::convert::{device_name, wire_endpoint, wire_protocol};
+use super::keys::wire_key;
 use super::services::page_limit;
 use super::system;
 use crate::control::Control;
 use dpvs_api::RpcError;
+use dpvs_api::types as wire;
 use dpvs_api::types::{
-    Endpoint, IcmpDecision, IcmpDecisions, IcmpDecisionsParams, IcmpQuote, IcmpSettings, IcmpStatus,
+    Endpoint, IcmpDecision, IcmpDecisions, IcmpDecisionsParams, IcmpQuote, IcmpServer, IcmpServers,
+    IcmpServersParams, IcmpSettings, IcmpStatus,
 };
 use dpvs_core::conn::Direction;
+use dpvs_core::counters::IcmpErrors;
 use dpvs_core::icmp::recorder::{DECISIONS_MAX, Decision, Outcome};
 use dpvs_core::key::Key;
 use dpvs_core::net::Prefix;
-use dpvs_core::tables::{Check, ErrorSource, IcmpPolicy, Tables};
+use dpvs_core::tables::{Check, Dest, ErrorSource, IcmpPolicy, Service, Tables};
 use dpvs_core::{Command, Event, Millis};
+use std::sync::Arc;
 
-/// Most decisions of a listing: it is one line of the protocol.
-const DECISIONS_LISTED_MAX: u32 = 2048;
-/// Decisions of a listing unless told otherwise.
-const DECISIONS_LISTED: u32 = 256;
+/// Most rows of a listing: it is one line of the protocol.
+const LISTED_MAX: u32 = 2048;
+/// Rows of a listing unless told otherwise.
+const LISTED: u32 = 256;
 
 /// Returns counters and settings.
 pub(super) fn status(control: &Control) -> IcmpStatus {
@@ -78,12 +83,39 @@ fn settings(tables: &Tables) -> IcmpSettings {
     }
 }
 
+/// Returns ICMP errors about packets to a server as the API has them.
+pub(super) fn errors(errors: IcmpErrors) -> wire::IcmpErrors {
+    let IcmpErrors { unreachable, time_exceeded, too_big } = errors;
+    wire::IcmpErrors { unreachable, time_exceeded, too_big }
+}
+
+/// Lists the servers that ICMP errors were about, those with most of them first.
+pub(super) fn servers(
+    control: &Control,
+    params: IcmpServersParams,
+) -> Result<IcmpServers, RpcError> {
+    let limit = page_limit(params.limit.or(Some(LISTED)), LISTED_MAX)?;
+    let tables = control.tables();
+    let all = tables.services().flat_map(|service| service.dests.iter().map(move |d| (service, d)));
+    let counted = all.map(|(service, dest)| (service, dest, dest.shared.icmp_errors()));
+    let mut rows: Vec<_> = counted.filter(|(_, _, errors)| errors.total() > 0).collect();
+    rows.sort_by_key(|(_, _, errors)| std::cmp::Reverse(errors.total()));
+    rows.truncate(limit);
+    let show = |(service, dest, counts): (&Arc<Service>, &Dest, IcmpErrors)| IcmpServer {
+        service: wire_key(tables, &service.key),
+        address: dest.endpoint.address.ip(),
+        port: dest.endpoint.port,
+        icmp: errors(counts),
+    };
+    Ok(IcmpServers { servers: rows.into_iter().map(show).collect() })
+}
+
 /// Lists what became of the last ICMP errors, newest last.
 pub(super) fn decisions(
     control: &mut Control,
     params: &IcmpDecisionsParams,
 ) -> Result<IcmpDecisions, RpcError> {
-    let limit = page_limit(params.limit.or(Some(DECISIONS_LISTED)), DECISIONS_LISTED_MAX)?;
+    let limit = page_limit(params.limit.or(Some(LISTED)), LISTED_MAX)?;
     let wanted = worker_range(params.worker, control.workers().len())?;
     let lists = control.ask_all(|| Command::Decisions(Vec::with_capacity(DECISIONS_MAX)))?;
     let (now, tables) = (control.now(), control.tables());

@@ -100,7 +100,7 @@ pub(super) fn zero(control: &mut Control, params: &ServiceSelector) -> Result<Wr
     let mut zero_one = |service: &tables::Service| {
         service.counters.zero();
         for dest in &service.dests {
-            dest.shared.counters.zero();
+            dest.shared.zero();
         }
         control.rates_mut().forget(service);
     };
