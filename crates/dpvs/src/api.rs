@@ -23,6 +23,8 @@ mod services;
 mod system;
 mod transaction;
 
+pub(crate) use echo::set as set_echo;
+
 use crate::control::{Control, Paused, Stage};
 use dpvs_api::types::{ConfigSpec, Empty, Written};
 use dpvs_api::{Call, ErrorCode, RpcError};
@@ -142,7 +144,7 @@ pub(crate) fn write(stage: &mut Stage<'_>, call: Call) -> Result<(), RpcError> {
         Call::BlacklistDel(spec) => access::del(stage, AccessList::Black, &spec),
         Call::WhitelistAdd(spec) => access::add(stage, AccessList::White, &spec),
         Call::WhitelistDel(spec) => access::del(stage, AccessList::White, &spec),
-        Call::EchoSet(spec) => echo::set(stage, &spec),
+        Call::EchoSet(spec) => echo::set(&mut stage.draft, &spec),
         Call::EchoDel(echo) => echo::del(stage, &echo),
         Call::TimeoutSet(spec) => conns::set_timeouts(stage, &spec),
         Call::AddrAdd(spec) => addrs::add(stage, &spec),

@@ -2,6 +2,7 @@
 //! The configuration file: TOML, read strictly. What it does not know is an error that names the
 //! line.
 
+mod echo;
 mod icmp;
 mod values;
 
@@ -10,6 +11,7 @@ use crate::kernel;
 use dpdk::PortSpec;
 use dpvs_core::steering::{KEY_DEFAULT, KEY_LEN};
 use dpvs_core::tables::{Limits, NoServer, Timeouts};
+use echo::EchoSection;
 use icmp::IcmpSection;
 use serde::Deserialize;
 use std::collections::HashSet;
@@ -48,6 +50,8 @@ pub(crate) struct Config {
     pub(crate) ports: Vec<PortSection>,
     pub(crate) forward: ForwardSection,
     pub(crate) icmp: IcmpSection,
+    #[serde(rename = "echo")]
+    pub(crate) echoes: Vec<EchoSection>,
     pub(crate) timeouts: TimeoutSection,
     pub(crate) local_ports: LocalPorts,
     pub(crate) identifiers: Identifiers,
@@ -288,6 +292,8 @@ pub(crate) enum ConfigError {
     NameTooLong { name: String },
     #[error("[icmp] silent_ports: there is no port {name}")]
     UnknownPort { name: String },
+    #[error("[[echo]] of {address}: {message}")]
+    Echo { address: std::net::IpAddr, message: String },
 }
 
 impl Config {
@@ -355,7 +361,7 @@ impl Config {
         }
         match self.icmp.silent_ports.iter().find(|name| !names.contains(name)) {
             Some(name) => Err(ConfigError::UnknownPort { name: name.clone() }),
-            None => Ok(()),
+            None => self.check_echoes(),
         }
     }
 
@@ -392,8 +398,8 @@ impl Config {
     /// Takes over what `new` says of everything that a running daemon can change; what needs a restart
     /// stays different.
     pub(crate) fn take_over(&mut self, new: Config) {
-        let Config { control, dataplane, ports, .. } = std::mem::take(self);
-        *self = Config { control, dataplane, ports, ..new };
+        let Config { control, dataplane, ports, echoes, .. } = std::mem::take(self);
+        *self = Config { control, dataplane, ports, echoes, ..new };
     }
 
     /// The sections in which `new` differs and that only a restart applies.
@@ -402,6 +408,7 @@ impl Config {
             ("control", self.control != new.control),
             ("dataplane", self.dataplane != new.dataplane),
             ("port", self.ports != new.ports),
+            ("echo", self.echoes != new.echoes),
         ];
         sections.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
     }

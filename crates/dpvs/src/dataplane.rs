@@ -15,7 +15,7 @@ use dpdk::{Eal, Hugepages, Pool, RxQueue, TxQueue, VdevOptions};
 use dpvs_core::counters::WorkerCounters;
 use dpvs_core::net::Mac;
 use dpvs_core::steering::Steering;
-use dpvs_core::tables::{self, Tables};
+use dpvs_core::tables::{self, Draft, Tables};
 use dpvs_core::{PortId, WorkerId};
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, mpsc};
@@ -66,7 +66,9 @@ pub(crate) fn start(
     let mut devices = open_devices(&eal, config, &sizes, &steering)?;
     let mut tables = Tables::new(std::mem::take(&mut devices.ports), steering, config.limits());
     tables.timeouts = config.timeouts();
-    let tables = Arc::new(tables);
+    let mut draft = Draft::new(&tables);
+    config.set_echoes(&mut draft)?;
+    let tables = Arc::new(draft.publish());
     let origin = Instant::now();
 
     let mut handles = Vec::with_capacity(workers);

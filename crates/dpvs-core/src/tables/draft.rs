@@ -213,13 +213,14 @@ impl Draft {
         Ok(())
     }
 
-    /// Removes all services.
+    /// Removes all services, and the echo policies that came with them.
     pub fn flush_services(&mut self) {
         let keys: Vec<ServiceKey> = self.tables.services().map(|service| service.key).collect();
         for key in keys {
             // Each stands: it has just been listed.
             let _ = self.del_service(&key);
         }
+        self.flush_echoes();
     }
 
     /// Adds a local address to a service. The address itself is [`Draft::add_address`]'s.

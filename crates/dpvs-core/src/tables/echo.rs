@@ -91,6 +91,8 @@ pub struct Echo {
     pub address: Address,
     /// The policy.
     pub policy: EchoPolicy,
+    /// Whether it came with a service, and goes when all services are removed.
+    pub came_with_service: bool,
     /// What it comes to.
     pub answer: EchoAnswer,
     /// What it would come to if the answer were not held.
@@ -180,6 +182,24 @@ impl Draft {
     /// # Errors
     /// `Invalid` for an address that no host may have, `Range` for a quorum of 0.
     pub fn set_echo(&mut self, address: Address, policy: EchoPolicy) -> Result<(), Refusal> {
+        self.echo_mut(address, policy)?.came_with_service = false;
+        Ok(())
+    }
+
+    /// Sets the echo policy that came with a service of the address. It goes with
+    /// [`Draft::flush_services`], unless the address had one of its own.
+    ///
+    /// # Errors
+    /// As [`Draft::set_echo`].
+    pub fn set_echo_with_service(
+        &mut self,
+        address: Address,
+        policy: EchoPolicy,
+    ) -> Result<(), Refusal> {
+        self.echo_mut(address, policy).map(|_| ())
+    }
+
+    fn echo_mut(&mut self, address: Address, policy: EchoPolicy) -> Result<&mut Echo, Refusal> {
         check_unicast(address, "address")?;
         if policy.rule == EchoRule::Quorum(0) {
             return Err(Refusal::new(RefusalKind::Range, "a quorum is at least 1").at("quorum"));
@@ -187,15 +207,26 @@ impl Draft {
         let new = || Echo {
             address,
             policy,
+            came_with_service: true,
             answer: EchoAnswer::Drop,
             wanted: EchoAnswer::Drop,
             shares: Arc::default(),
             nat_servers: Arc::default(),
         };
-        let echoes = Arc::make_mut(&mut self.tables.echoes);
-        echoes.by_address.entry(address).or_insert_with(new).policy = policy;
         self.echoes.touched.insert(address);
-        Ok(())
+        let echoes = Arc::make_mut(&mut self.tables.echoes);
+        let echo = echoes.by_address.entry(address).or_insert_with(new);
+        echo.policy = policy;
+        Ok(echo)
+    }
+
+    /// Takes the policies away that came with services.
+    pub(super) fn flush_echoes(&mut self) {
+        if self.tables.echoes().any(|echo| echo.came_with_service) {
+            let echoes = Arc::make_mut(&mut self.tables.echoes);
+            echoes.by_address.retain(|_, echo| !echo.came_with_service);
+            echoes.index_nat_servers();
+        }
     }
 
     /// Takes the echo policy of an address away: it is answered as any.

@@ -7,13 +7,15 @@ use dpvs_api::types as wire;
 use dpvs_api::types::{EchoInfo, EchoList, EchoRef, EchoSpec};
 use dpvs_api::{ErrorCode, RpcError};
 use dpvs_core::key::Address;
-use dpvs_core::tables::{Echo, EchoAnswer, EchoDown, EchoPolicy, EchoRule, ServiceKey, Tables};
+use dpvs_core::tables::{
+    Draft, Echo, EchoAnswer, EchoDown, EchoPolicy, EchoRule, ServiceKey, Tables,
+};
 
 /// Sets a policy.
-pub(super) fn set(stage: &mut Stage<'_>, spec: &EchoSpec) -> Result<(), RpcError> {
+pub(crate) fn set(draft: &mut Draft, spec: &EchoSpec) -> Result<(), RpcError> {
     let address = address(spec.address, "address")?;
     let policy = read(&spec.policy, "policy")?;
-    stage.draft.set_echo(address, policy).map_err(refused)
+    draft.set_echo(address, policy).map_err(refused)
 }
 
 /// Takes a policy away.
@@ -62,7 +64,7 @@ pub(super) fn set_with_service(
     echo: Option<(Address, EchoPolicy)>,
 ) -> Result<(), RpcError> {
     let Some((address, policy)) = echo else { return Ok(()) };
-    stage.draft.set_echo(address, policy).map_err(refused)
+    stage.draft.set_echo_with_service(address, policy).map_err(refused)
 }
 
 /// Returns the policy of a service's address.

@@ -94,6 +94,33 @@ fn a_service_brings_the_policy_of_its_address() {
     assert_eq!(api.ok("service.list", json!({}))["services"].as_array().unwrap().len(), 2);
 }
 
+/// `ipvsadm -C` takes what `ipvsadm` brought, so that a restore gives what was saved; what was set for
+/// an address by itself stays.
+#[test]
+fn the_policies_that_services_brought_go_with_all_services() {
+    const OTHER: &str = "203.0.113.81";
+    let daemon = Daemon::start(2);
+    let mut api = daemon.client();
+    let other = json!({ "protocol": "tcp", "address": OTHER, "port": 80 });
+    let (never, any_up) = (json!({ "rule": "never" }), json!({ "rule": "any-up" }));
+    api.ok("echo.set", set("10.0.0.9", &never));
+    api.ok("echo.set", set(OTHER, &never));
+    api.ok("service.add", json!({ "service": tcp(80), "icmp_echo": any_up }));
+    api.ok("service.add", json!({ "service": other, "icmp_echo": any_up }));
+    let standing = ["10.0.0.9 drop", "203.0.113.80 drop", "203.0.113.81 drop"];
+    assert_eq!(answers(&mut api), standing);
+    // An address that has lost its services one by one is down, not without a policy.
+    api.ok("service.del", json!({ "service": tcp(80) }));
+    assert_eq!(answers(&mut api), standing);
+    api.ok("service.flush", json!({}));
+    assert_eq!(answers(&mut api), ["10.0.0.9 drop", "203.0.113.81 drop"]);
+    // Whoever names the address itself means it to stay.
+    api.ok("service.add", json!({ "service": tcp(80), "icmp_echo": any_up }));
+    api.ok("echo.set", set(V, &any_up));
+    api.ok("service.flush", json!({}));
+    assert_eq!(answers(&mut api), standing);
+}
+
 /// Weights are the health: the workers follow them, once a second at most.
 #[test]
 fn the_answer_follows_the_weights_and_is_damped() {
