@@ -65,7 +65,7 @@ mod identifiers {
         lab.client().run("ping -c 1 -W 2 -e 1 10.0.0.100").ok();
         let run = lab.client().run("ping -c 1 -W 1 -e 2 10.0.0.100");
         assert_eq!(run.code, 1, "{run:#?}");
-        assert_eq!(lab.daemon().drops("local_ports_exhausted"), 1);
+        assert_eq!(lab.daemon().drops("icmp_identifiers_exhausted"), 1);
         assert_eq!(lab.daemon().connections().len(), 2);
     }
 }

@@ -6,8 +6,8 @@ mod tests {
     use dpip::render;
     use dpvs_api::types::{
         AddrInfo, AddrSpec, EchoAnswer, EchoDown, EchoInfo, EchoPolicy, EchoRule, Endpoint,
-        IcmpDecision, IcmpErrors, IcmpQuote, IcmpServer, IcmpSettings, IcmpStatus, LinkInfo,
-        LinkStats, Match, NeighInfo, PoolUse, Protocol, RouteSpec, Scope, ServiceKey,
+        IcmpDecision, IcmpErrors, IcmpMessages, IcmpQuote, IcmpServer, IcmpSettings, IcmpStatus,
+        LinkInfo, LinkStats, Match, NeighInfo, PoolUse, Protocol, RouteSpec, Scope, ServiceKey,
     };
 
     const SHOW: &str = include_str!("golden/dpip-1.10.2-show.txt");
@@ -199,6 +199,12 @@ mod tests {
         let status = IcmpStatus {
             counters: [count("icmp_echo_replied", 12), count("icmp_error_relayed_in", 0)].into(),
             drops: [count("icmp_unrelated", 3)].into(),
+            messages: IcmpMessages {
+                received: [count("icmp 3", 4), count("icmpv6 128", 2)].into(),
+                relayed_in: [count("icmp 3", 1)].into(),
+                relayed_out: [].into(),
+                made: [count("icmpv6 1/4", 7)].into(),
+            },
             settings: icmp_settings(),
         };
         let text = "\
@@ -207,6 +213,14 @@ counters:
     icmp_error_relayed_in            0
 drops:
     icmp_unrelated                   3
+received:
+    icmp 3                           4
+    icmpv6 128                       2
+relayed in:
+    icmp 3                           1
+relayed out:
+made:
+    icmpv6 1/4                       7
 settings:
     echo_allow                       10.0.0.0/8,2001:db8::/32
     echo_per_s                       10000

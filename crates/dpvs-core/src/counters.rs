@@ -5,6 +5,7 @@
 //! instruction is needed. Readers may see a value that is a packet old.
 
 use crate::DropReason;
+use crate::icmp::messages::Messages;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// A count that only grows.
@@ -331,6 +332,10 @@ macro_rules! worker_counters {
             $( $(#[doc = $doc])+ pub $name: Counter, )+
             /// Connections in the table.
             pub connections: Gauge,
+            /// Query pairs under way.
+            pub icmp_queries: Gauge,
+            /// ICMP messages by type.
+            pub icmp_messages: Messages,
             /// Dropped frames by reason.
             drops: DropCounters,
         }
@@ -367,8 +372,12 @@ worker_counters! {
     icmp_echo_replied,
     /// Queries forwarded to real servers.
     icmp_query_forwarded,
+    /// Of those, by the echo policy of an address.
+    icmp_echo_forwarded,
     /// Query pairs begun.
     icmp_query_created,
+    /// Query pairs that ran out.
+    icmp_query_expired,
     /// Errors translated towards clients.
     icmp_error_relayed_out,
     /// Errors translated towards real servers.

@@ -173,6 +173,12 @@ pub enum Payload {
 }
 
 impl Payload {
+    /// Returns whether it is an ICMP message of either family, or begins one.
+    pub(crate) fn is_icmp(&self) -> bool {
+        use Payload::{IcmpError, IcmpOther, IcmpQuery, NeighbourDiscovery};
+        matches!(self, IcmpQuery { .. } | IcmpError { .. } | IcmpOther { .. } | NeighbourDiscovery)
+    }
+
     /// Returns whether this is half of an ICMP query.
     pub fn is_query(self) -> bool {
         matches!(self, Payload::IcmpQuery { .. })

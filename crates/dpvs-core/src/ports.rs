@@ -6,13 +6,13 @@
 //! only, so that it owns what comes back ([`crate::steering`]). The search goes on where the last one
 //! ended, because ports come free in about the order in which they were taken.
 
-use crate::WorkerId;
 use crate::conn::ConnTable;
 use crate::counters::LaddrCounters;
 use crate::key::{Address, Endpoint, Key, QueryType};
 use crate::net::Protocol;
 use crate::steering::Steering;
 use crate::tables::Tables;
+use crate::{DropReason, WorkerId};
 
 /// Most ports that are tried for a connection on one local address.
 const TRIES_MAX: u32 = 512;
@@ -27,6 +27,16 @@ pub(crate) struct Wanted {
     pub(crate) reply: Option<QueryType>,
     /// Where to begin; where the last search ended if it does not matter.
     pub(crate) start: Option<u16>,
+}
+
+impl Wanted {
+    /// Returns why there is no connection if nothing is free.
+    pub(crate) fn exhausted(&self) -> DropReason {
+        match self.reply {
+            Some(_) => DropReason::IcmpIdentifiersExhausted,
+            None => DropReason::LocalPortsExhausted,
+        }
+    }
 }
 
 /// Finds a free port or identifier on `local` and returns the key of what comes back to it.

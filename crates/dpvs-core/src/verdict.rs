@@ -100,7 +100,7 @@ drop_reasons! {
     DestGone = "dest_gone",
     /// The service has no local address of the real server's family.
     NoLocalAddress = "no_local_address",
-    /// No local port or identifier is free.
+    /// No local port is free.
     LocalPortsExhausted = "local_ports_exhausted",
     /// Another connection of the client has the same answers: they could not be told apart.
     TupleInUse = "tuple_in_use",
@@ -166,8 +166,10 @@ drop_reasons! {
     IcmpMtuTooSmall = "icmp_mtu_too_small",
     /// An ICMP error whose time to live ended here.
     IcmpTtl = "icmp_ttl",
-    /// More ICMP errors or echo requests than the limits allow.
+    /// More ICMP errors than the limits allow.
     IcmpLimited = "icmp_limited",
+    /// More echo requests to an address, or from a network, than the limits allow.
+    IcmpEchoLimited = "icmp_echo_limited",
     /// More ICMP errors for one virtual address than its limit allows.
     IcmpLimitedVirtual = "icmp_limited_virtual",
     /// A path MTU of a connection too soon after the last one.
@@ -176,6 +178,8 @@ drop_reasons! {
     IcmpSequence = "icmp_sequence",
     /// An ICMP error whose quoted IPv4 header has a wrong checksum.
     IcmpBadQuotedChecksum = "icmp_bad_quoted_checksum",
+    /// No identifier is free.
+    IcmpIdentifiersExhausted = "icmp_identifiers_exhausted",
     /// One client, or all together, have as many ICMP queries under way as the limits allow.
     IcmpQueriesFull = "icmp_queries_full",
 }

@@ -5,8 +5,10 @@
 mod icmp_shared;
 
 use dpvs_core::conn::Direction;
+use dpvs_core::icmp::messages::{ByType, Messages};
 use dpvs_core::icmp::recorder::{DECISIONS_MAX, Decision, Outcome as Decided};
 use dpvs_core::key::Address;
+use dpvs_core::net::Family;
 use dpvs_core::tables::{Check, ErrorSource, IcmpPolicy, NoServer, TunnelKind};
 use dpvs_core::testing::{
     Lab, Outcome, PacketBuilder, address, assert_checksums, repair_checksums,
@@ -14,6 +16,7 @@ use dpvs_core::testing::{
 use dpvs_core::worker::{Command, Event};
 use dpvs_core::{DropReason, PortId, Verdict, WorkerId};
 use icmp_shared::*;
+use std::collections::BTreeMap;
 
 fn set(lab: &mut Lab, change: impl FnOnce(&mut IcmpPolicy)) {
     lab.change(|draft| change(&mut draft.tables_mut().limits.icmp));
@@ -335,4 +338,53 @@ fn the_flight_recorder_tells_what_became_of_errors() {
         lab.send(0, &error(Side::Client));
     }
     assert_eq!(decisions(&mut lab, 0).len(), DECISIONS_MAX);
+}
+
+/// Messages are counted by type once, by the worker whose port they came in by, and relayed ones by the
+/// worker that relays them.
+#[test]
+fn messages_are_counted_by_type_and_direction() {
+    everywhere(|workers, worker| {
+        let mut lab = Method::FullNat.lab(workers);
+        let sum = |lab: &Lab, of: fn(&Messages) -> &ByType| {
+            let mut sum = BTreeMap::new();
+            for worker in &lab.workers {
+                for (family, icmp_type, n) in of(&worker.counters().icmp_messages).counted() {
+                    *sum.entry((family == Family::V6, icmp_type)).or_insert(0) += n;
+                }
+            }
+            sum.into_iter().collect::<Vec<_>>()
+        };
+        let session = Session::open(&mut lab, Method::FullNat, false, L4::Tcp, 40000);
+        let session6 = Session::open(&mut lab, Method::FullNat, true, L4::Udp, 40001);
+        for side in Side::BOTH {
+            lab.send(worker, &session.error(side, (3, 1), [0; 4], 8)).sent();
+            lab.send(worker, &session6.error(side, (2, 0), [0, 0, 5, 0], 8)).sent();
+        }
+        lab.send(worker, &session.error(Side::Client, (11, 0), [0; 4], 8)).sent();
+        // Dropped, and of a type that is nobody's.
+        lab.send(worker, &session.error(Side::Client, (3, 1), [0; 4], 0));
+        lab.send(worker, &session.error(Side::Client, (253, 0), [0; 4], 8));
+        lab.send(worker, &PacketBuilder::new(C[1], V[1]).ping(7, 1, b"data")).sent();
+        let (v4, v6) = (false, true);
+        assert_eq!(
+            sum(&lab, |messages| &messages.received),
+            [
+                ((v4, None), 1),
+                ((v4, Some(3)), 3),
+                ((v4, Some(11)), 1),
+                ((v6, Some(2)), 2),
+                ((v6, Some(128)), 1)
+            ]
+        );
+        let out = [((v4, Some(3)), 1), ((v6, Some(2)), 1)];
+        assert_eq!(sum(&lab, |messages| &messages.relayed_out), out);
+        let inward = [((v4, Some(3)), 1), ((v4, Some(11)), 1), ((v6, Some(2)), 1)];
+        assert_eq!(sum(&lab, |messages| &messages.relayed_in), inward);
+        let pairs = lab.workers.iter().map(|worker| worker.counters().icmp_queries.get());
+        assert_eq!(pairs.sum::<u32>(), 1, "one ping is under way");
+        lab.pass(61_000);
+        let pairs = lab.workers.iter().map(|worker| worker.counters().icmp_queries.get());
+        assert_eq!(pairs.sum::<u32>(), 0);
+    });
 }

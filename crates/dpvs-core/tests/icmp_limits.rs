@@ -206,7 +206,7 @@ fn a63_echo_replies_are_limited() {
         let mut lab = Lab::new(1);
         let frame = PacketBuilder::new(C[at(v6)], V[at(v6)]).ping(7, 1, b"data");
         assert_eq!(flood(&mut lab, &frame, 11_000), 10_000);
-        drops(&mut lab, 0, &frame, DropReason::IcmpLimited);
+        drops(&mut lab, 0, &frame, DropReason::IcmpEchoLimited);
         let other = PacketBuilder::new(C[at(v6)], B[at(v6)]).ping(7, 1, b"data");
         assert_eq!(flood(&mut lab, &other, 100), 100, "another address has its own");
         lab.now = lab.now + 10;

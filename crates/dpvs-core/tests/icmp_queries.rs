@@ -178,7 +178,8 @@ fn a34_replies_arrive_for_60_seconds_and_no_longer() {
                 lab.now = lab.now + 61_000;
                 let (outcome, counted) = tally(&mut lab, worker, &pong(&seen, 2));
                 let Outcome::Dropped(reason) = outcome else { panic!("{outcome:?}") };
-                assert_eq!(counted, ["connections_expired", reason.name()], "{method:?}");
+                let ended = ["connections_expired", "icmp_query_expired", reason.name()];
+                assert_eq!(counted, ended, "{method:?}");
                 // By NAT the reply is addressed to the client itself.
                 let is_ours = method != Method::Nat;
                 assert!(reason == DropReason::IcmpUnsolicited || !is_ours, "{method:?} {reason:?}");
@@ -224,12 +225,12 @@ fn a35_a_host_for_which_no_identifier_is_left_is_told() {
         expected[..6].copy_from_slice(&[2, 0, 0, 0, 0, if v6 { 5 } else { 3 }]);
         expected[6..12].copy_from_slice(&PacketBuilder::OUR_MAC);
         assert_eq!(outcome, Outcome::Sent(expected));
-        assert_eq!(counted, ["icmp_made_unreachable", "local_ports_exhausted"]);
+        assert_eq!(counted, ["icmp_identifiers_exhausted", "icmp_made_unreachable"]);
         let told = (0..1000).filter(|_| matches!(lab.send(0, &second), Outcome::Sent(_))).count();
         assert_eq!(told, 99, "100 a second");
         lab.change(|draft| draft.tables_mut().limits.icmp.tells_exhausted = false);
         lab.pass(1000);
-        drops(&mut lab, 0, &second, DropReason::LocalPortsExhausted);
+        drops(&mut lab, 0, &second, DropReason::IcmpIdentifiersExhausted);
     }
 }
 

@@ -1,13 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Keeps `docs/icmp-requirements.md` true: what it names exists, and nothing is missing from it.
+//! Keeps `docs/icmp-requirements.md` true: what it names exists, and nothing is missing from it; nor
+//! from the counters of `docs/icmp.md`.
 #![cfg(test)]
 
+use dpvs_core::DropReason;
+use dpvs_core::counters::WorkerCounters;
 use std::fs;
 use std::path::Path;
 
 fn document() -> String {
+    read("icmp-requirements.md")
+}
+
+fn read(name: &str) -> String {
     let core = Path::new(env!("CARGO_MANIFEST_DIR"));
-    fs::read_to_string(core.join("../../docs/icmp-requirements.md")).unwrap()
+    fs::read_to_string(core.join("../../docs").join(name)).unwrap()
 }
 
 /// Returns what stands in backquotes and names tests, as file and name.
@@ -97,5 +104,17 @@ fn no_numbered_test_is_missing() {
             });
             assert!(is_named, "{file}::{test} is not in the document");
         }
+    }
+}
+
+/// A number that nobody explains tells nothing.
+#[test]
+fn every_counter_is_explained() {
+    let manual = read("icmp.md");
+    let counters = WorkerCounters::default();
+    let drops = DropReason::ALL.iter().map(|reason| reason.name());
+    let names = counters.named().map(|(name, _)| name).chain(drops);
+    for name in names.filter(|name| name.starts_with("icmp_")) {
+        assert!(manual.contains(&format!("\n| `{name}` |")), "{name} is not in docs/icmp.md");
     }
 }

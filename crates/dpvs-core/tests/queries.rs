@@ -153,7 +153,7 @@ fn a35_identifiers_run_out_and_come_back() {
     });
     assert_eq!(id(&lab.send(0, &p(C, V).ping(1, 1, b"")).sent()), 9);
     let second = p(C, V).ping(2, 1, b"");
-    assert_eq!(lab.send(0, &second), Outcome::Dropped(DropReason::LocalPortsExhausted));
+    assert_eq!(lab.send(0, &second), Outcome::Dropped(DropReason::IcmpIdentifiersExhausted));
     lab.pass(61_000);
     assert_eq!(id(&lab.send(0, &second).sent()), 9);
 }

@@ -8,7 +8,7 @@ use dpvs_api::types::{
 use std::fmt::{Display, Write as _};
 use std::net::SocketAddr;
 
-/// Writes counters, drops and settings, one a line under a title each.
+/// Writes counters, drops, messages and settings, one a line under a title each.
 ///
 /// # Errors
 /// None for what the API can say: its settings are an object.
@@ -16,6 +16,11 @@ pub fn icmp_status(status: &IcmpStatus) -> serde_json::Result<String> {
     let mut text = String::new();
     section(&mut text, "counters", status.counters.iter());
     section(&mut text, "drops", status.drops.iter());
+    let messages = &status.messages;
+    section(&mut text, "received", messages.received.iter());
+    section(&mut text, "relayed in", messages.relayed_in.iter());
+    section(&mut text, "relayed out", messages.relayed_out.iter());
+    section(&mut text, "made", messages.made.iter());
     let settings = serde_json::to_value(&status.settings)?;
     let rows = settings.as_object().into_iter().flatten();
     section(&mut text, "settings", rows.map(|(key, value)| (key, plain(value))));

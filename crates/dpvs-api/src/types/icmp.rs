@@ -15,8 +15,24 @@ pub struct IcmpStatus {
     pub counters: BTreeMap<String, u64>,
     /// Dropped frames by reason, over all workers: the reasons that are ICMP's own.
     pub drops: BTreeMap<String, u64>,
+    /// Messages by type, as far as there were any.
+    pub messages: IcmpMessages,
     /// The section `[icmp]` of the configuration as it is in force.
     pub settings: IcmpSettings,
+}
+
+/// ICMP messages, over all workers: `icmp 3`, `icmpv6 128`, `icmp other` for types that nobody uses.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IcmpMessages {
+    /// Received by ports.
+    pub received: BTreeMap<String, u64>,
+    /// Errors translated towards real servers.
+    pub relayed_in: BTreeMap<String, u64>,
+    /// Errors translated towards clients.
+    pub relayed_out: BTreeMap<String, u64>,
+    /// Errors made here, by type and code: `icmp 3/4`.
+    pub made: BTreeMap<String, u64>,
 }
 
 /// Limits and switches of ICMP, with the keys and words of the configuration. Rates are per second

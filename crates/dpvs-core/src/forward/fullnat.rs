@@ -47,7 +47,7 @@ pub(super) fn bind(binding: &Binding<'_>) -> Result<Key, DropReason> {
             return Ok(answer);
         }
         counters.conflicts.add(1);
-        result = DropReason::LocalPortsExhausted;
+        result = wanted.exhausted();
     }
     Err(result)
 }

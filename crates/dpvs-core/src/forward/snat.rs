@@ -46,7 +46,7 @@ pub(super) fn bind(binding: &Binding<'_>) -> Result<Key, DropReason> {
     let local = (dest.endpoint.address, counters);
     ports::allocate(binding.conns, steering, tables, local, wanted).ok_or_else(|| {
         counters.conflicts.add(1);
-        DropReason::LocalPortsExhausted
+        wanted.exhausted()
     })
 }
 

@@ -74,6 +74,12 @@ impl Unreachable {
 }
 
 impl Error {
+    /// Returns its type and code.
+    pub(super) fn kind(self, family: Family) -> (u8, u8) {
+        let IcmpHeader { icmp_type, code, .. } = self.header(family);
+        (icmp_type, code)
+    }
+
     fn header(self, family: Family) -> IcmpHeader {
         let (icmp_type, code, rest) = match (self, family) {
             (Error::TimeExceeded, Family::V4) => (11, 0, [0; 4]),

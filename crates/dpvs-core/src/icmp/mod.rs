@@ -5,9 +5,11 @@
 //! * [`translate`]: turns an error about our packet into one that its receiver understands.
 //! * [`generate`]: makes an error out of the packet that it is about.
 //! * [`tunnel_quote`]: reads a quoted packet of one of our tunnels.
+//! * [`messages`]: how many of each type there were.
 //! * [`recorder`]: what became of the last errors.
 
 pub mod generate;
+pub mod messages;
 pub mod quote;
 pub mod recorder;
 mod shorten;

@@ -64,10 +64,14 @@ impl WorkerState {
         let Some(made) = made else {
             return Verdict::Drop(reason);
         };
-        let count = |counters: &WorkerCounters| match error {
-            generate::Error::TimeExceeded => counters.icmp_made_time_exceeded.add(1),
-            generate::Error::TooBig(_) => counters.icmp_made_too_big.add(1),
-            generate::Error::Unreachable(_) => counters.icmp_made_unreachable.add(1),
+        let family = packet.family;
+        let count = |counters: &WorkerCounters| {
+            counters.icmp_messages.made.add(family, error);
+            match error {
+                generate::Error::TimeExceeded => counters.icmp_made_time_exceeded.add(1),
+                generate::Error::TooBig(_) => counters.icmp_made_too_big.add(1),
+                generate::Error::Unreachable(_) => counters.icmp_made_unreachable.add(1),
+            }
         };
         self.send_answer(context, frame, &made, (reason, count))
     }

@@ -24,6 +24,10 @@ impl WorkerState {
     }
 
     fn expire_one(&mut self, tables: &Tables, index: ConnIndex) {
+        let conn = self.conns.get(index);
+        if conn.is_some_and(|conn| matches!(conn.state, State::Request { .. })) {
+            self.counters.icmp_query_expired.add(1);
+        }
         self.end(tables, index);
         self.counters.connections_expired.add(1);
     }

@@ -267,7 +267,7 @@ impl WorkerState {
             // What the server sent past us is its own: the error goes where the data goes.
             let verdict = self.forward_by(context, frame, &packet, (conn, None), direction);
             if !matches!(verdict, Verdict::Drop(_)) {
-                self.counters.icmp_error_relayed_in.add(1);
+                self.count_relayed(&packet, kind, direction);
             }
             return verdict;
         }
@@ -278,13 +278,20 @@ impl WorkerState {
         if translate(frame.bytes_mut(), &packet, quote, outer, inner).is_none() {
             return Verdict::Drop(DropReason::IcmpBadQuote);
         }
-        match direction {
-            Direction::Inbound => self.counters.icmp_error_relayed_in.add(1),
-            Direction::Outbound => self.counters.icmp_error_relayed_out.add(1),
-        }
+        self.count_relayed(&packet, kind, direction);
         let out = Packet { src: outer.src.address, dst: outer.dst.address, ..packet };
         debug_assert_eq!(out.dst, inner.src.address, "an error goes to whom it quotes");
         self.send_by(tables, context.now, frame, &out, route)
+    }
+
+    fn count_relayed(&self, packet: &Packet, kind: Kind, direction: Direction) {
+        let messages = &self.counters.icmp_messages;
+        let (counter, by_type) = match direction {
+            Direction::Inbound => (&self.counters.icmp_error_relayed_in, &messages.relayed_in),
+            Direction::Outbound => (&self.counters.icmp_error_relayed_out, &messages.relayed_out),
+        };
+        counter.add(1);
+        by_type.add(packet.family, kind.icmp_type);
     }
 
     /// Cuts off what does not fit the way out, and extensions that are not to be seen. Nothing is

@@ -127,6 +127,10 @@ impl WorkerState {
             Parsed::Arp(offset) => return self.arp(context, frame, *offset),
             Parsed::Other => return to_kernel(context, DropReason::NotIp),
         };
+        if !context.is_handed && packet.payload.is_icmp() {
+            let icmp_type = frame.bytes().get(packet.l4).copied().unwrap_or_default();
+            self.counters.icmp_messages.received.add(packet.family, icmp_type);
+        }
         let found = key.and_then(|key| self.standing(context, &key, found));
         if packet.fragment.is_some() {
             return self.fragment(context, frame, packet, key.zip(Some(found)));
@@ -284,6 +288,11 @@ impl WorkerState {
         }
         if direction == Direction::Inbound && packet.payload.is_query() {
             self.counters.icmp_query_forwarded.add(1);
+            // A service of another protocol has pings by the policy of its address alone.
+            let key = service.and_then(|service| service.key.virtual_());
+            if key.is_some_and(|key| key.protocol != conn.protocol()) {
+                self.counters.icmp_echo_forwarded.add(1);
+            }
         }
         self.send_by(tables, context.now, frame, &out, route)
     }

@@ -157,7 +157,7 @@ impl WorkerState {
             return Verdict::Drop(DropReason::TooBig);
         }
         if !self.may_echo(context, packet) {
-            return Verdict::Drop(DropReason::IcmpLimited);
+            return Verdict::Drop(DropReason::IcmpEchoLimited);
         }
         if reply_in_place(frame.bytes_mut(), packet, query.opposite()).is_none() {
             return Verdict::Drop(DropReason::MalformedHeader);

@@ -28,6 +28,11 @@ impl QueryShare {
         }
     }
 
+    /// Returns how many pairs are under way.
+    pub(super) fn len(&self) -> usize {
+        self.pairs
+    }
+
     fn place(&mut self, client: Address) -> Option<&mut u32> {
         let hash = self.hash.hash_one(client.bits()) % 4096;
         self.by_client.get_mut(usize::try_from(hash).unwrap_or(0))

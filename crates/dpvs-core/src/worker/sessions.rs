@@ -58,7 +58,7 @@ fn is_told(tables: &Tables, service: &Service, reason: DropReason) -> bool {
     let policy = &tables.limits.icmp;
     match reason {
         DropReason::Denied => policy.tells_denied,
-        DropReason::LocalPortsExhausted => {
+        DropReason::LocalPortsExhausted | DropReason::IcmpIdentifiersExhausted => {
             policy.tells_exhausted && service.key.virtual_().is_none()
         }
         _ => false,
@@ -302,6 +302,7 @@ impl WorkerState {
 
     pub(super) fn count_connections(&self) {
         self.counters.connections.set(u32::try_from(self.conns.len()).unwrap_or(u32::MAX));
+        self.counters.icmp_queries.set(u32::try_from(self.queries.len()).unwrap_or(u32::MAX));
     }
 
     /// Counts a forwarded packet for its service and its server.

@@ -17,7 +17,7 @@ use dpvs_core::conn::Direction;
 use dpvs_core::counters::IcmpErrors;
 use dpvs_core::icmp::recorder::{DECISIONS_MAX, Decision, Outcome};
 use dpvs_core::key::Key;
-use dpvs_core::net::Prefix;
+use dpvs_core::net::{Family, Prefix};
 use dpvs_core::tables::{Check, Dest, ErrorSource, IcmpPolicy, Service, Tables};
 use dpvs_core::{Command, Event, Millis};
 use std::sync::Arc;
@@ -32,12 +32,42 @@ pub(super) fn status(control: &Control) -> IcmpStatus {
     let is_icmp = |name: &str| name.starts_with("icmp_");
     let mut counters = system::stats(control).counters;
     counters.retain(|name, _| is_icmp(name));
+    let queries = control.workers().map(|worker| u64::from(worker.counters.icmp_queries.get()));
+    counters.insert("icmp_query_sessions".to_owned(), queries.sum());
     let drops = system::drops(control).drops.into_iter().filter(|drop| is_icmp(&drop.reason));
     IcmpStatus {
         counters,
         drops: drops.map(|drop| (drop.reason, drop.count)).collect(),
+        messages: messages(control),
         settings: settings(control.tables()),
     }
+}
+
+/// Returns the messages of all workers by type.
+fn messages(control: &Control) -> wire::IcmpMessages {
+    let name = |family| match family {
+        Family::V4 => "icmp",
+        Family::V6 => "icmpv6",
+    };
+    let mut sum = wire::IcmpMessages::default();
+    for worker in control.workers() {
+        let of = &worker.counters.icmp_messages;
+        for (sum, by_type) in [
+            (&mut sum.received, &of.received),
+            (&mut sum.relayed_in, &of.relayed_in),
+            (&mut sum.relayed_out, &of.relayed_out),
+        ] {
+            for (family, icmp_type, count) in by_type.counted() {
+                let icmp_type = icmp_type.map_or("other".to_owned(), |t| t.to_string());
+                *sum.entry(format!("{} {icmp_type}", name(family))).or_default() += count;
+            }
+        }
+        for (family, (icmp_type, code), count) in of.made.counted() {
+            let name = format!("{} {icmp_type}/{code}", name(family));
+            *sum.made.entry(name).or_default() += count;
+        }
+    }
+    sum
 }
 
 /// Writes the policy with the keys and words of the configuration.

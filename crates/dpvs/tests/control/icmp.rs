@@ -63,6 +63,7 @@ fn counters_drops_and_settings_are_those_of_icmp() {
         assert!(names.len() > 10 && names.iter().all(|name| name.starts_with("icmp_")));
     }
     assert_eq!(status["counters"]["icmp_echo_replied"], 0);
+    assert_eq!(status["counters"]["icmp_query_sessions"], 0);
     assert_eq!(status["drops"]["icmp_unrelated"], 0);
     assert_eq!(status["settings"]["relayed_per_s"], 20_000);
     assert_eq!(status["settings"]["source_to_clients"], "peer");
@@ -113,6 +114,12 @@ fn a_server_has_the_errors_about_its_packets_until_the_counters_are_zeroed() {
     api.ok("service.zero", json!({}));
     let service = api.ok("service.get", json!({ "service": tcp(80) }));
     assert!(service["dests"].as_array().unwrap().iter().all(|dest| dest["icmp"] == none));
+    let messages = api.ok("icmp.get", json!({}))["messages"].take();
+    let received = json!({ "icmp 3": 4, "icmp 11": 1, "icmp 12": 1 });
+    assert_eq!(
+        messages,
+        json!({ "received": received, "relayed_in": {}, "relayed_out": received, "made": {} })
+    );
     assert_eq!(api.refused("icmp.servers", json!({ "limit": 0 })), "RANGE limit");
     assert_eq!(api.refused("icmp.servers", json!({ "limit": 2049 })), "RANGE limit");
 }
