@@ -349,3 +349,42 @@ fn a60_a_complaint_about_a_keyed_gre_packet_is_not_about_a_tunnel_of_ours() {
         });
     }
 }
+
+/// What routers on the way to a server behind a tunnel say stands with that server, as it does with
+/// other methods.
+#[test]
+fn a59_complaints_about_a_tunnel_are_counted_for_its_server() {
+    for wrapping in wrappings() {
+        everywhere(|workers, worker| {
+            let mut lab = wrapping.lab(workers);
+            let outer = lab.send(0, &wrapping.segment(1400)).sent();
+            let v6 = wrapping.outer_v6;
+            let header = header_len(v6);
+            let router = PacketBuilder::new(Y[at(v6)], B_INSIDE[at(v6)]);
+            for (icmp_type, code) in [HOST[at(v6)], HOST[at(v6)], TIME[at(v6)]] {
+                let quote = &outer[14..14 + header + 8];
+                let error = router.icmp(icmp_type, code, [0; 4], quote);
+                let (outcome, counted) = tally(&mut lab, worker, &error);
+                assert_eq!(outcome, Outcome::Other(Verdict::Consumed), "{wrapping:?}");
+                assert_eq!(counted, ["icmp_tunnel_errors"]);
+            }
+            tally(&mut lab, worker, &wrapping.complaint(&outer, 1400, 8));
+            let key = service_key(Protocol::Tcp, V[at(wrapping.inner_v6)], 80);
+            let errors = |lab: &Lab| {
+                let dest = lab.tables.service(&key).unwrap().dests[0].clone();
+                let errors = dest.shared.icmp_errors();
+                [errors.unreachable, errors.time_exceeded, errors.too_big]
+            };
+            assert_eq!(errors(&lab), [2, 1, 1]);
+            // The server goes and comes back.
+            lab.change(|draft| {
+                draft.del_dest(&key, end(R[at(v6)], 80)).unwrap();
+                draft.add_dest(&key, end(R[at(v6)], 80), wrapping.settings()).unwrap();
+            });
+            let (icmp_type, code) = HOST[at(v6)];
+            let quote = &outer[14..14 + header + 8];
+            lab.send(worker, &router.icmp(icmp_type, code, [0; 4], quote));
+            assert_eq!(errors(&lab), [3, 1, 1]);
+        });
+    }
+}

@@ -6,7 +6,7 @@ use super::draft::{REMEMBERED_MAX, check_unicast, release};
 use super::service::DestPlace;
 use super::{
     Dest, DestId, DestSettings, Draft, Forward, NatEnd, Refusal, RefusalKind, Service, ServiceKey,
-    Tables,
+    Tables, TunnelPlace,
 };
 use crate::forward;
 use crate::ids::position;
@@ -51,7 +51,7 @@ impl Draft {
         let dest = Dest { id, endpoint, settings, shared };
         dest.check_thresholds();
         self.service_mut(key)?.dests.push(dest);
-        self.note_method(slot, key, endpoint, &settings);
+        self.note_method(slot, key, (id, endpoint), &settings);
         Ok(())
     }
 
@@ -76,7 +76,8 @@ impl Draft {
         };
         dest.settings = settings;
         dest.check_thresholds();
-        self.note_method(slot, key, endpoint, &settings);
+        let id = dest.id;
+        self.note_method(slot, key, (id, endpoint), &settings);
         Ok(())
     }
 
@@ -94,7 +95,13 @@ impl Draft {
 
     /// Remembers that answers of a real server to clients may be those of a service, and that errors
     /// about packets to it may be about a tunnel's.
-    fn note_method(&mut self, slot: u32, key: &ServiceKey, end: Endpoint, settings: &DestSettings) {
+    fn note_method(
+        &mut self,
+        slot: u32,
+        key: &ServiceKey,
+        (id, end): (DestId, Endpoint),
+        settings: &DestSettings,
+    ) {
         if let (ServiceKey::Virtual(key), Forward::Nat) = (key, settings.forward) {
             let index = Arc::make_mut(&mut self.tables.nat_index);
             let slots = index.entry(NatEnd { protocol: key.protocol, end }).or_default();
@@ -105,8 +112,9 @@ impl Draft {
         if settings.forward == Forward::Tunnel {
             let ends = Arc::make_mut(&mut self.tables.tunnel_ends);
             let places = ends.entry(end.address).or_default();
-            if !places.contains(&(slot, end.port)) {
-                places.push((slot, end.port));
+            let place = TunnelPlace { slot, port: end.port, id };
+            if !places.contains(&place) {
+                places.push(place);
             }
         }
     }
@@ -185,7 +193,7 @@ pub(super) fn forget_dest(tables: &mut Tables, slot: u32, key: &ServiceKey, dest
     if tables.tunnel_ends.contains_key(&address) {
         let ends = Arc::make_mut(&mut tables.tunnel_ends);
         if let Some(places) = ends.get_mut(&address) {
-            places.retain(|place| *place != (slot, port));
+            places.retain(|place| (place.slot, place.port) != (slot, port));
             if places.is_empty() {
                 ends.remove(&address);
             }

@@ -53,8 +53,20 @@ struct NatEnd {
     end: Endpoint,
 }
 
-/// Far ends of tunnels, each with its places: slots of services and ports of servers.
-type TunnelEnds = HashMap<Address, Vec<(u32, u16)>, MapHash>;
+/// Far ends of tunnels, each with the real servers there.
+type TunnelEnds = HashMap<Address, Vec<TunnelPlace>, MapHash>;
+
+/// A real server behind a tunnel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct TunnelPlace {
+    /// Slot of its service.
+    slot: u32,
+    port: u16,
+    id: DestId,
+}
+
+/// Most real servers at the far end of one tunnel that count errors about its packets.
+const TUNNEL_DESTS_MAX: usize = 64;
 
 /// Most services that the answer of one real server is looked for in.
 const NAT_SERVICES_MAX: usize = 64;
@@ -173,6 +185,15 @@ impl Tables {
     /// Returns whether an address is, or was lately, the far end of one of our tunnels.
     pub fn is_tunnel_end(&self, address: Address) -> bool {
         self.tunnel_ends.contains_key(&address)
+    }
+
+    /// Returns the real servers at the far end of a tunnel; a few at most.
+    pub(crate) fn tunnel_dests(&self, address: Address) -> impl Iterator<Item = &Dest> {
+        let places = self.tunnel_ends.get(&address).into_iter().flatten().take(TUNNEL_DESTS_MAX);
+        places.filter_map(|place| {
+            let service = self.services.get(position(place.slot))?.live()?;
+            service.dest(place.id).filter(|dest| dest.settings.forward == Forward::Tunnel)
+        })
     }
 
     /// Returns what is known of the ways to the far ends of tunnels; all snapshots share it.

@@ -352,7 +352,7 @@ pub(super) fn mtu_told(bytes: &[u8], packet: &Packet, kind: Kind) -> Option<u32>
 }
 
 /// Counts an error about packets to a real server: what it, or a router on the way to it, says.
-fn count_about_server(counters: &IcmpErrorCounters, family: Family, kind: Kind) {
+pub(super) fn count_about_server(counters: &IcmpErrorCounters, family: Family, kind: Kind) {
     match (family, kind.icmp_type, kind.code) {
         (Family::V4, 3, 4) | (Family::V6, 2, _) => counters.too_big.increment(),
         (Family::V4, 3, _) | (Family::V6, 1, _) => counters.unreachable.increment(),

@@ -3,7 +3,7 @@
 //! packet was wrapped is told, if enough of it is quoted.
 
 use super::WorkerState;
-use super::errors::{Kind, MTU_V4_MIN, MTU_V6_MIN, mtu_told};
+use super::errors::{Kind, MTU_V4_MIN, MTU_V6_MIN, count_about_server, mtu_told};
 use super::process::{Context, to_kernel};
 use crate::icmp::generate;
 use crate::icmp::has_good_checksum;
@@ -55,6 +55,10 @@ impl WorkerState {
             return None;
         }
         self.counters.icmp_tunnel_errors.add(1);
+        let parts = tables.tunnel_dests(quoted.server).map(|dest| &dest.shared.counters);
+        for part in parts.filter_map(|counters| counters.part(self.me.index())) {
+            count_about_server(&part.icmp, packet.family, kind);
+        }
         if let Some(mtu) = mtu_told(bytes, packet, kind) {
             let mtus = context.tables.path_mtus();
             if mtus.learn(context.now, quoted.server, mtu, quoted.len) {
