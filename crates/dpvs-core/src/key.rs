@@ -38,6 +38,19 @@ impl Address {
         [a, b, c, d]
     }
 
+    /// The IPv4 address of 32 bits.
+    #[inline]
+    pub fn from_v4_bits(bits: u32) -> Self {
+        Address(MAPPED | u128::from(bits))
+    }
+
+    /// Returns the 32 bits of an IPv4 address; `None` for IPv6.
+    #[inline]
+    pub fn v4_bits(self) -> Option<u32> {
+        let [a, b, c, d] = self.v4_octets();
+        (self.family() == Family::V4).then(|| u32::from_be_bytes([a, b, c, d]))
+    }
+
     /// Returns all 16 bytes: an IPv6 address as on the wire.
     pub fn v6_octets(self) -> [u8; 16] {
         self.0.to_be_bytes()
@@ -53,6 +66,11 @@ impl Address {
     /// Returns the bits, for hashing.
     pub fn bits(self) -> u128 {
         self.0
+    }
+
+    /// The address that has these [`Address::bits`].
+    pub(crate) fn from_bits(bits: u128) -> Self {
+        Address(bits)
     }
 
     /// Returns the address as the standard library has it.

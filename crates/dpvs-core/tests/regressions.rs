@@ -418,7 +418,7 @@ fn an_orphaned_reply_keeps_nobody_else_alive() {
         lab.send(0, &pong(9));
     }
     let udp = (0..9)
-        .filter_map(|n| lab.workers[0].connections().get(ConnIndex(n)).copied())
+        .filter_map(|n| lab.workers[0].connections().get(ConnIndex(n)))
         .filter(|c| matches!(c.state, State::Udp))
         .count();
     assert_eq!(udp, 0, "400 s after the last UDP packet");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Connections: the record, its states, and the table they are found in.
 
+mod record;
 mod sctp;
 mod sequences;
 mod table;
@@ -9,6 +10,7 @@ mod wheel;
 
 pub use sctp::{Sctp, SctpChunk};
 pub use sequences::Sequences;
+pub(crate) use table::View;
 pub use table::{ConnIndex, ConnTable, Found, TableFull, Timer};
 pub use tcp::TcpState;
 
@@ -162,42 +164,72 @@ impl Conn {
         self.inbound.protocol
     }
 
+    /// Returns its four ends.
+    pub fn sides(&self) -> Sides {
+        Sides::of(self.client_key(), self.server_key())
+    }
+
     /// Returns the client; the port is the identifier for ICMP.
     pub fn client(&self) -> Endpoint {
-        self.client_key().source()
+        self.sides().client
     }
 
     /// Returns the virtual address; port 0 for ICMP.
     pub fn virtual_(&self) -> Endpoint {
-        self.without_type(self.client_key().destination())
+        self.sides().virtual_
     }
 
     /// Returns the local address; the port is the identifier for ICMP.
     pub fn local(&self) -> Endpoint {
-        let key = self.server_key();
-        if self.protocol().is_icmp() {
-            Endpoint { address: key.dst, port: key.sport }
-        } else {
-            key.destination()
-        }
+        self.sides().local
     }
 
     /// Returns the real server; port 0 for ICMP.
     pub fn dest_end(&self) -> Endpoint {
-        let key = self.server_key();
-        if self.protocol().is_icmp() {
-            Endpoint { address: key.src, port: 0 }
-        } else {
-            key.source()
-        }
-    }
-
-    fn without_type(&self, end: Endpoint) -> Endpoint {
-        if self.protocol().is_icmp() { Endpoint { port: 0, ..end } } else { end }
+        self.sides().dest
     }
 
     /// Returns when it expires if it stays idle.
     pub fn expires_at(&self) -> Millis {
         self.last_seen + u64::from(self.timeout_ms)
+    }
+}
+
+/// The four ends of a connection, and their protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sides {
+    /// The client; the port is the identifier for ICMP.
+    pub client: Endpoint,
+    /// The virtual address; port 0 for ICMP.
+    pub virtual_: Endpoint,
+    /// The local address; the port is the identifier for ICMP.
+    pub local: Endpoint,
+    /// The real server; port 0 for ICMP.
+    pub dest: Endpoint,
+    /// The protocol.
+    pub protocol: Protocol,
+}
+
+impl Sides {
+    /// Those of what the client sends and what the server answers.
+    #[inline]
+    fn of(client: &Key, server: &Key) -> Self {
+        let protocol = client.protocol;
+        if protocol.is_icmp() {
+            return Sides {
+                client: client.source(),
+                virtual_: Endpoint { address: client.dst, port: 0 },
+                local: Endpoint { address: server.dst, port: server.sport },
+                dest: Endpoint { address: server.src, port: 0 },
+                protocol,
+            };
+        }
+        Sides {
+            client: client.source(),
+            virtual_: client.destination(),
+            local: server.destination(),
+            dest: server.source(),
+            protocol,
+        }
     }
 }

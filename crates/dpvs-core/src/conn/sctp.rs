@@ -32,6 +32,7 @@ mod chunk;
 pub use chunk::SctpChunk;
 
 use super::Direction;
+use crate::ids::position;
 use crate::tables::Timeouts;
 use chunk::kind;
 
@@ -59,6 +60,20 @@ enum Phase {
     Closed,
 }
 
+impl Phase {
+    const ALL: [Phase; 9] = [
+        Phase::None,
+        Phase::Init,
+        Phase::InitAck,
+        Phase::CookieEchoed,
+        Phase::Established,
+        Phase::ShutdownSent,
+        Phase::ShutdownReceived,
+        Phase::ShutdownAckSent,
+        Phase::Closed,
+    ];
+}
+
 /// Tags of both ends; 0 where not seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Tags {
@@ -81,6 +96,21 @@ impl Sctp {
     /// An association of which nothing was seen.
     pub fn new() -> Self {
         Sctp::default()
+    }
+
+    /// Puts it into words, as its table keeps it.
+    pub(super) fn to_words(self) -> [u32; 5] {
+        let Sctp { phase, tags, restart } = self;
+        let phase = Phase::ALL.iter().position(|other| *other == phase).unwrap_or(0);
+        let phase = u32::try_from(phase).unwrap_or(0);
+        [phase, tags.client, tags.server, restart.client, restart.server]
+    }
+
+    /// Reads it from words.
+    pub(super) fn from_words([phase, a, b, c, d]: [u32; 5]) -> Self {
+        let phase = Phase::ALL.get(position(phase)).copied();
+        let tags = |client, server| Tags { client, server };
+        Sctp { phase: phase.unwrap_or_default(), tags: tags(a, b), restart: tags(c, d) }
     }
 
     /// Returns the name in listings.

@@ -25,6 +25,26 @@ pub struct Sequences {
 }
 
 impl Sequences {
+    /// Puts them into words, as their table keeps them.
+    pub(super) fn to_words(self) -> [u32; 5] {
+        let Sequences { client, server } = self;
+        let bits =
+            [client.is_known, client.is_acknowledged, server.is_known, server.is_acknowledged];
+        let flags = bits.into_iter().fold(0, |flags, bit| flags << 1 | u32::from(bit));
+        [flags, client.sequence, client.acknowledged, server.sequence, server.acknowledged]
+    }
+
+    /// Reads them from words.
+    pub(super) fn from_words([flags, a, b, c, d]: [u32; 5]) -> Self {
+        let sent = |sequence, acknowledged, bits: u32| Sent {
+            sequence,
+            acknowledged,
+            is_known: bits & 2 != 0,
+            is_acknowledged: bits & 1 != 0,
+        };
+        Sequences { client: sent(a, b, flags >> 2), server: sent(c, d, flags) }
+    }
+
     /// Notes a segment.
     pub(crate) fn note(&mut self, sender: Direction, sequence: u32, ack: Option<u32>) {
         let (from, to) = match sender {

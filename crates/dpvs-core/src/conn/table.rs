@@ -1,21 +1,29 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The connection table of one worker.
 //!
-//! Records live in a slab and are found by one or two keys through an open-addressed index of 8-byte
-//! slots (32 bits of hash, position and entry), eight to a cache line. The index is at most half
-//! full, probes are bounded, a removal shifts back what follows: no tombstones, no rehash, no
-//! allocation after the start. The hash is keyed at random, since clients choose the tuples.
+//! Records of one cache line live in a slab and are found by one or two keys through an
+//! open-addressed index of 8-byte slots (32 bits of hash, position and entry), eight to a cache line.
+//! The index is at most half full, probes are bounded, a removal shifts back what follows: no
+//! tombstones, no rehash, no allocation after the start. The hash is keyed at random, since clients
+//! choose the tuples.
 
+use super::record::{Kind, Record};
 use super::wheel::Wheel;
-use super::{Conn, Direction};
+use super::{Conn, Direction, Sctp, Sequences, Sides, State};
 use crate::Millis;
 use crate::ids::position;
-use crate::key::Key;
+use crate::key::{Address, Key};
+use crate::net::Protocol;
+use crate::tables::{DestId, Forward, ServiceId};
 use std::hash::BuildHasher;
 
 /// Longest run of slots that is searched.
 const PROBES_MAX: usize = 128;
 const EMPTY: u32 = u32::MAX;
+
+/// Words of what few connections have: the template, when the last path MTU was told, the high bits of
+/// both counts of packets, and what TCP's sequence numbers or SCTP's tags are.
+const RARE_WORDS: usize = 9;
 
 /// A connection's position in the slab of its worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -68,7 +76,13 @@ impl Found {
 pub struct ConnTable {
     slots: Box<[Slot]>,
     mask: usize,
-    slab: Vec<Option<Conn>>,
+    slab: Vec<Record>,
+    /// Addresses of connections that have others than IPv4, as bits.
+    wide: Vec<[u128; 4]>,
+    /// What few connections have.
+    rare: Vec<[u32; RARE_WORDS]>,
+    /// The latest time that was heard of: records have the low bits of theirs.
+    clock: Millis,
     free: Vec<u32>,
     len: usize,
     capacity: usize,
@@ -86,6 +100,10 @@ impl ConnTable {
             slots: vec![Slot { hash: 0, value: EMPTY }; slots].into_boxed_slice(),
             mask: slots - 1,
             slab: Vec::with_capacity(capacity),
+            // Zeroes that the system hands out as they are touched.
+            wide: vec![[0; 4]; capacity],
+            rare: vec![[0; RARE_WORDS]; capacity],
+            clock: Millis(0),
             free: Vec::with_capacity(capacity),
             len: 0,
             capacity,
@@ -115,15 +133,105 @@ impl ConnTable {
     }
 
     /// Returns a connection.
-    #[inline]
-    pub fn get(&self, index: ConnIndex) -> Option<&Conn> {
-        self.slab.get(position(index.0))?.as_ref()
+    pub fn get(&self, index: ConnIndex) -> Option<Conn> {
+        self.view(index).map(|view| view.whole())
     }
 
-    /// Returns a connection, to be changed. Its keys must stay as they are.
+    /// Returns a connection to be looked at.
     #[inline]
-    pub fn get_mut(&mut self, index: ConnIndex) -> Option<&mut Conn> {
-        self.slab.get_mut(position(index.0))?.as_mut()
+    pub(crate) fn view(&self, index: ConnIndex) -> Option<View<'_>> {
+        let record = self.slab.get(position(index.0))?;
+        record.is_taken().then_some(View { table: self, record, index })
+    }
+
+    fn record_mut(&mut self, index: ConnIndex) -> Option<&mut Record> {
+        self.slab.get_mut(position(index.0)).filter(|record| record.is_taken())
+    }
+
+    /// Changes a connection. Its keys must stay as they are.
+    pub(crate) fn update(&mut self, index: ConnIndex, change: impl FnOnce(&mut Conn)) {
+        let Some(mut conn) = self.get(index) else { return };
+        change(&mut conn);
+        self.write(index, &conn);
+    }
+
+    /// Notes a packet of a connection, found by one of its keys.
+    #[inline]
+    pub(crate) fn touch(&mut self, found: Found, now: Millis, timeout_ms: u32) {
+        self.clock = self.clock.max(now);
+        let Some(record) = self.record_mut(found.index) else { return };
+        record.seen = low(now);
+        record.timeout_ms = timeout_ms;
+        let [inbound, outbound] = &mut record.packets;
+        let packets = match found.entry {
+            Direction::Inbound => inbound,
+            Direction::Outbound => outbound,
+        };
+        *packets = packets.wrapping_add(1);
+        if *packets == 0 {
+            self.carry(found);
+        }
+    }
+
+    /// Lets a connection's time start anew, without a packet found by its keys.
+    pub(crate) fn refresh(&mut self, index: ConnIndex, now: Millis, timeout_ms: u32) {
+        self.clock = self.clock.max(now);
+        if let Some(record) = self.record_mut(index) {
+            record.seen = low(now);
+            record.timeout_ms = timeout_ms;
+        }
+    }
+
+    /// The low bits of a count of packets have run over.
+    #[cold]
+    fn carry(&mut self, found: Found) {
+        self.update(found.index, |conn| {
+            let packets = match found.entry {
+                Direction::Inbound => &mut conn.in_packets,
+                Direction::Outbound => &mut conn.out_packets,
+            };
+            *packets += 1 << u32::BITS;
+        });
+    }
+
+    /// Gives a connection another state and timeout.
+    pub(crate) fn set_state(&mut self, index: ConnIndex, state: State, timeout_ms: u32) {
+        if matches!(state, State::Sctp(_)) {
+            return self.update(index, |conn| (conn.state, conn.timeout_ms) = (state, timeout_ms));
+        }
+        if let Some(record) = self.record_mut(index) {
+            record.set_state(state);
+            record.timeout_ms = timeout_ms;
+        }
+    }
+
+    /// Writes everything of a connection but its keys.
+    fn write(&mut self, index: ConnIndex, conn: &Conn) {
+        let latest = conn.mtu_told_at.map_or(conn.last_seen, |told| conn.last_seen.max(told));
+        self.clock = self.clock.max(latest);
+        let words = conn.rare();
+        let at = position(index.0);
+        let Some(record) = self.slab.get_mut(at) else { return };
+        record.set_state(conn.state);
+        record.set_entries(conn.entries);
+        record.set_told(conn.mtu_told_at.is_some());
+        record.service = conn.service;
+        record.dest = conn.dest;
+        record.forward = conn.forward;
+        record.seen = low(conn.last_seen);
+        record.timeout_ms = conn.timeout_ms;
+        record.packets = [low(Millis(conn.in_packets)), low(Millis(conn.out_packets))];
+        let is_rare = words != [0; RARE_WORDS];
+        record.set_rare(is_rare);
+        if is_rare && let Some(place) = self.rare.get_mut(at) {
+            *place = words;
+        }
+    }
+
+    /// Returns the time whose low bits these are: the last one that is not after the clock.
+    fn time(&self, low_bits: u32) -> Millis {
+        let age = low(self.clock).wrapping_sub(low_bits);
+        Millis(self.clock.0.saturating_sub(u64::from(age)))
     }
 
     fn hash_of(&self, key: &Key) -> u32 {
@@ -148,19 +256,20 @@ impl ConnTable {
     /// Finds the connection of a key.
     #[inline]
     pub fn find(&self, key: &Key) -> Option<Found> {
-        self.find_hashed(self.hash_of(key), key)
+        let hash = self.hash_of(key);
+        self.find_from(self.home(hash), hash, key)
     }
 
-    fn find_hashed(&self, hash: u32, key: &Key) -> Option<Found> {
-        let home = self.home(hash);
-        for at in home..home + PROBES_MAX {
+    /// Searches from a slot on.
+    fn find_from(&self, from: usize, hash: u32, key: &Key) -> Option<Found> {
+        for at in from..from + PROBES_MAX {
             let slot = self.slot(at);
             if slot.value == EMPTY {
                 return None;
             }
             if slot.hash == hash {
                 let found = Found::from_value(slot.value);
-                if self.key_of(found) == Some(key) {
+                if self.is_current(found, key) {
                     return Some(found);
                 }
             }
@@ -168,29 +277,69 @@ impl ConnTable {
         None
     }
 
+    /// Returns the first slot of a hash, or a free one.
+    #[inline]
+    fn candidate(&self, hash: u32) -> (usize, u32) {
+        let home = self.home(hash);
+        for at in home..home + PROBES_MAX {
+            let slot = self.slot(at);
+            if slot.hash == hash || slot.value == EMPTY {
+                return (at, slot.value);
+            }
+        }
+        (home, EMPTY)
+    }
+
     /// Returns whether what was found is still what the key leads to: connections end, and their
     /// places are taken again.
     #[inline]
     pub(crate) fn is_current(&self, found: Found, key: &Key) -> bool {
-        self.key_of(found) == Some(key)
+        let at = position(found.index.0);
+        let Some(record) = self.slab.get(at) else { return false };
+        if !record.is_taken() || record.protocol != key.protocol {
+            return false;
+        }
+        let ([src, dst], ports) = record.narrow(found.entry);
+        if ports != [key.sport, key.dport] {
+            return false;
+        }
+        if !record.is_wide() {
+            return key.src == Address::from_v4_bits(src) && key.dst == Address::from_v4_bits(dst);
+        }
+        let Some([a, b, c, d]) = self.wide.get(at).copied() else { return false };
+        let [src, dst] = match found.entry {
+            Direction::Inbound => [a, b],
+            Direction::Outbound => [c, d],
+        };
+        key.src.bits() == src && key.dst.bits() == dst
     }
 
-    fn key_of(&self, found: Found) -> Option<&Key> {
-        let conn = self.get(found.index)?;
-        Some(match found.entry {
-            Direction::Inbound => &conn.inbound,
-            Direction::Outbound => &conn.outbound,
-        })
-    }
-
-    /// Finds the connections of a burst: all hashes first, so that the misses of the index overlap.
+    /// Finds the connections of a burst. Each pass goes over all of it, and its loads do not depend
+    /// on each other: so the misses of the index overlap, and then those of the records.
     pub fn find_burst(&self, keys: &[Option<Key>], found: &mut [Option<Found>]) {
         let mut hashes = [0; crate::BURST];
         for (hash, key) in hashes.iter_mut().zip(keys) {
             *hash = key.as_ref().map_or(0, |key| self.hash_of(key));
         }
-        for ((result, key), hash) in found.iter_mut().zip(keys).zip(hashes) {
-            *result = key.as_ref().and_then(|key| self.find_hashed(hash, key));
+        let mut candidates = [(0, EMPTY); crate::BURST];
+        for ((candidate, key), hash) in candidates.iter_mut().zip(keys).zip(&hashes) {
+            if key.is_some() {
+                *candidate = self.candidate(*hash);
+            }
+        }
+        let all = found.iter_mut().zip(keys).zip(&hashes).zip(&candidates);
+        for (((result, key), hash), (at, value)) in all {
+            *result = None;
+            if let Some(key) = key
+                && *value != EMPTY
+            {
+                let candidate = Found::from_value(*value);
+                *result = if self.is_current(candidate, key) {
+                    Some(candidate)
+                } else {
+                    self.find_from(at + 1, *hash, key)
+                };
+            }
         }
     }
 
@@ -218,7 +367,7 @@ impl ConnTable {
             self.free.push(index);
             return Err(TableFull);
         }
-        self.fill(index, conn);
+        self.fill(index, &conn);
         self.wheel.insert(index, conn.expires_at());
         Ok(ConnIndex(index))
     }
@@ -269,7 +418,7 @@ impl ConnTable {
     /// # Errors
     /// [`TableFull`]; nothing is changed. Also where `old` has no such entry any more.
     pub fn take_over(&mut self, old: ConnIndex, new: Conn) -> Result<ConnIndex, TableFull> {
-        let expected = self.get(old).map(|conn| conn.outbound).ok_or(TableFull)?;
+        let expected = self.view(old).map(|view| view.keys()[1]).ok_or(TableFull)?;
         debug_assert_eq!(expected, new.inbound, "a reply has the key that its request expects");
         let entry = Found { index: old, entry: Direction::Outbound };
         let at = self.find_slot(&expected, entry).ok_or(TableFull)?;
@@ -277,7 +426,7 @@ impl ConnTable {
         let found = Found { index: ConnIndex(index), entry: Direction::Inbound };
         let Slot { hash, .. } = self.slot(at);
         self.set_slot(at, Slot { hash, value: found.value() });
-        self.fill(index, new);
+        self.fill(index, &new);
         Ok(ConnIndex(index))
     }
 
@@ -289,25 +438,35 @@ impl ConnTable {
             return Ok(index);
         }
         let index = u32::try_from(self.slab.len()).map_err(|_| TableFull)?;
-        self.slab.push(None);
+        self.slab.push(Record::VACANT);
         Ok(index)
     }
 
-    fn fill(&mut self, index: u32, conn: Conn) {
-        if let Some(place) = self.slab.get_mut(position(index)) {
-            *place = Some(conn);
+    fn fill(&mut self, index: u32, conn: &Conn) {
+        let at = position(index);
+        if let Some(record) = self.slab.get_mut(at) {
+            *record = Record::VACANT;
+            record.set_taken(true);
+            let wide = record.set_keys(&conn.inbound, &conn.outbound);
+            if let (Some(addresses), Some(place)) = (wide, self.wide.get_mut(at)) {
+                *place = addresses.map(Address::bits);
+            }
         }
+        self.write(ConnIndex(index), conn);
         self.len += 1;
     }
 
     /// Removes a connection and returns it.
     pub fn remove(&mut self, index: ConnIndex) -> Option<Conn> {
-        let conn = self.slab.get_mut(position(index.0))?.take()?;
+        let conn = self.get(index)?;
         if conn.entries.has(Direction::Inbound) {
             self.remove_entry(&conn.inbound, Found { index, entry: Direction::Inbound });
         }
         if conn.entries.has(Direction::Outbound) {
             self.remove_entry(&conn.outbound, Found { index, entry: Direction::Outbound });
+        }
+        if let Some(record) = self.slab.get_mut(position(index.0)) {
+            record.set_taken(false);
         }
         self.wheel.remove(index.0);
         self.free.push(index.0);
@@ -317,9 +476,10 @@ impl ConnTable {
 
     /// Takes one timer that has fired, and sets it again where the connection was used since.
     pub fn pop_timer(&mut self, now: Millis) -> Timer {
+        self.clock = self.clock.max(now);
         let Some(index) = self.wheel.pop_due(now) else { return Timer::None };
-        let Some(conn) = self.get(ConnIndex(index)) else { return Timer::Used };
-        let due = conn.expires_at();
+        let Some(view) = self.view(ConnIndex(index)) else { return Timer::Used };
+        let due = view.expires_at();
         if due <= now {
             return Timer::Idle(ConnIndex(index));
         }
@@ -329,10 +489,179 @@ impl ConnTable {
 
     /// Sets a connection's timer anew, after its timeout became shorter.
     pub fn rearm(&mut self, index: ConnIndex) {
-        if let Some(due) = self.get(index).map(Conn::expires_at) {
+        if let Some(due) = self.view(index).map(|view| view.expires_at()) {
             self.wheel.remove(index.0);
             self.wheel.insert(index.0, due);
         }
+    }
+}
+
+/// The low bits of a time.
+fn low(time: Millis) -> u32 {
+    let [.., a, b, c, d] = time.0.to_be_bytes();
+    u32::from_be_bytes([a, b, c, d])
+}
+
+/// A connection as it stands in its table.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct View<'a> {
+    table: &'a ConnTable,
+    record: &'a Record,
+    index: ConnIndex,
+}
+
+impl View<'_> {
+    /// Returns the inbound key and the outbound key.
+    #[inline]
+    pub(crate) fn keys(&self) -> [Key; 2] {
+        let record = self.record;
+        let key = |entry, pair: usize| {
+            let ([src, dst], [sport, dport]) = record.narrow(entry);
+            let (mut from, mut to) = (Address::from_v4_bits(src), Address::from_v4_bits(dst));
+            if record.is_wide()
+                && let Some(wide) = self.table.wide.get(position(self.index.0))
+                && let Some([src, dst]) = wide.as_chunks().0.get(pair)
+            {
+                (from, to) = (Address::from_bits(*src), Address::from_bits(*dst));
+            }
+            Key { src: from, dst: to, sport, dport, protocol: record.protocol }
+        };
+        [key(Direction::Inbound, 0), key(Direction::Outbound, 1)]
+    }
+
+    fn rare(&self) -> [u32; RARE_WORDS] {
+        if !self.record.is_rare() {
+            return [0; RARE_WORDS];
+        }
+        self.table.rare.get(position(self.index.0)).copied().unwrap_or_default()
+    }
+
+    /// Returns the state.
+    #[inline]
+    pub(crate) fn state(&self) -> State {
+        match self.record.kind {
+            Kind::Tcp(state) => State::Tcp(state),
+            Kind::Udp => State::Udp,
+            Kind::Sctp => {
+                let [.., a, b, c, d, e] = self.rare();
+                State::Sctp(Sctp::from_words([a, b, c, d, e]))
+            }
+            Kind::Request => State::Request { reply: self.record.position() },
+            Kind::Reply => {
+                State::Reply { request: self.record.position().unwrap_or(ConnIndex(u32::MAX)) }
+            }
+            Kind::Template => State::Template { members: self.record.count() },
+        }
+    }
+
+    /// Returns whether it is the reply half of a query pair.
+    #[inline]
+    pub(crate) fn is_reply(&self) -> bool {
+        self.record.kind == Kind::Reply
+    }
+
+    /// Returns whether it is the request half.
+    #[inline]
+    pub(crate) fn is_request(&self) -> bool {
+        self.record.kind == Kind::Request
+    }
+
+    /// Returns the protocol.
+    #[inline]
+    pub(crate) fn protocol(&self) -> Protocol {
+        self.record.protocol
+    }
+
+    /// Returns the service.
+    #[inline]
+    pub(crate) fn service(&self) -> ServiceId {
+        self.record.service
+    }
+
+    /// Returns the real server.
+    #[inline]
+    pub(crate) fn dest(&self) -> DestId {
+        self.record.dest
+    }
+
+    /// Returns the forwarding method.
+    #[inline]
+    pub(crate) fn forward(&self) -> Forward {
+        self.record.forward
+    }
+
+    /// Returns by which keys it is found.
+    #[inline]
+    pub(crate) fn entries(&self) -> super::Entries {
+        self.record.entries()
+    }
+
+    /// Returns how long it may be idle.
+    #[inline]
+    pub(crate) fn timeout_ms(&self) -> u32 {
+        self.record.timeout_ms
+    }
+
+    /// Returns when it expires if it stays idle.
+    #[inline]
+    pub(crate) fn expires_at(&self) -> Millis {
+        self.table.time(self.record.seen) + u64::from(self.record.timeout_ms)
+    }
+
+    /// Returns its four ends.
+    #[inline]
+    pub(crate) fn sides(&self) -> Sides {
+        let [inbound, outbound] = self.keys();
+        if self.is_reply() {
+            Sides::of(&outbound, &inbound)
+        } else {
+            Sides::of(&inbound, &outbound)
+        }
+    }
+
+    /// Returns all of it.
+    fn whole(&self) -> Conn {
+        let [inbound, outbound] = self.keys();
+        let record = self.record;
+        let [template, told, in_high, out_high, words @ ..] = self.rare();
+        let [in_low, out_low] = record.packets;
+        let state = self.state();
+        let join = |high, low| u64::from(high) << u32::BITS | u64::from(low);
+        Conn {
+            inbound,
+            outbound,
+            state,
+            service: record.service,
+            dest: record.dest,
+            forward: record.forward,
+            entries: record.entries(),
+            template: template.checked_sub(1).map(ConnIndex),
+            last_seen: self.table.time(record.seen),
+            timeout_ms: record.timeout_ms,
+            sequences: match state {
+                State::Tcp(_) => Sequences::from_words(words),
+                _ => Sequences::default(),
+            },
+            mtu_told_at: record.is_told().then(|| self.table.time(told)),
+            in_packets: join(in_high, in_low),
+            out_packets: join(out_high, out_low),
+        }
+    }
+}
+
+impl Conn {
+    /// What of it stands beside its record.
+    fn rare(&self) -> [u32; RARE_WORDS] {
+        let template = self.template.map_or(0, |index| index.0.saturating_add(1));
+        let told = self.mtu_told_at.map_or(0, low);
+        let high = |packets: u64| low(Millis(packets >> u32::BITS));
+        let [a, b, c, d, e] = match self.state {
+            State::Sctp(state) => state.to_words(),
+            State::Tcp(_) => self.sequences.to_words(),
+            _ => [0; 5],
+        };
+        let (in_high, out_high) = (high(self.in_packets), high(self.out_packets));
+        [template, told, in_high, out_high, a, b, c, d, e]
     }
 }
 
@@ -389,7 +718,7 @@ mod tests {
         let mut table = ConnTable::with_capacity(4);
         let used = table.insert(conn(1)).unwrap();
         let idle = table.insert(conn(2)).unwrap();
-        table.get_mut(used).unwrap().last_seen = Millis(900);
+        table.update(used, |conn| conn.last_seen = Millis(900));
         let expired = |table: &mut ConnTable, now| loop {
             match table.pop_timer(Millis(now)) {
                 Timer::Idle(index) => return Some(index),

@@ -17,7 +17,7 @@ pub use rewrite::rewrite;
 pub(crate) use rewrite::{rewrite_addresses, take_ttl};
 pub(crate) use tunnel::SOURCE_PORT_MIN as GUE_SOURCE_PORT_MIN;
 
-use crate::conn::{Conn, ConnTable, Direction};
+use crate::conn::{Conn, ConnTable, Direction, Sides};
 use crate::counters::LaddrCounters;
 use crate::key::{Address, Endpoint, Key};
 use crate::parse::Packet;
@@ -134,14 +134,15 @@ pub(crate) fn pool<'a>(
 
 /// Returns the ends that a packet of a translated connection has when it leaves. `direction` is the
 /// packet's way through the balancer, not the entry that it was found by.
-pub fn ends(conn: &Conn, direction: Direction) -> Ends {
+#[inline]
+pub fn ends(sides: &Sides, direction: Direction) -> Ends {
+    let Sides { client, virtual_, local, dest, protocol } = *sides;
     match direction {
-        Direction::Inbound => Ends { src: conn.local(), dst: conn.dest_end() },
-        Direction::Outbound if conn.protocol().is_icmp() => {
-            let identifier = conn.client().port;
-            Ends { src: Endpoint { port: identifier, ..conn.virtual_() }, dst: conn.client() }
+        Direction::Inbound => Ends { src: local, dst: dest },
+        Direction::Outbound if protocol.is_icmp() => {
+            Ends { src: Endpoint { port: client.port, ..virtual_ }, dst: client }
         }
-        Direction::Outbound => Ends { src: conn.virtual_(), dst: conn.client() },
+        Direction::Outbound => Ends { src: virtual_, dst: client },
     }
 }
 
@@ -157,10 +158,11 @@ pub(crate) fn peer(conn: &Conn, direction: Direction) -> Option<Address> {
 }
 
 /// Returns the address that a connection's packets are routed to.
-pub(crate) fn towards(conn: &Conn, direction: Direction) -> Address {
+#[inline]
+pub(crate) fn towards(sides: &Sides, direction: Direction) -> Address {
     match direction {
-        Direction::Inbound => conn.dest_end().address,
-        Direction::Outbound => conn.client().address,
+        Direction::Inbound => sides.dest.address,
+        Direction::Outbound => sides.client.address,
     }
 }
 

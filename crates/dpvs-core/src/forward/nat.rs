@@ -26,6 +26,6 @@ pub(super) fn bind(binding: &Binding<'_>) -> Result<Key, DropReason> {
     let answer = binding.answer_to_client().ok_or(DropReason::MalformedHeader)?;
     let taken = binding.conns.find(&answer).and_then(|found| binding.conns.get(found.index));
     let is_shared =
-        |conn: &Conn| binding.service.settings.one_packet && conn.inbound == *binding.key;
+        |conn: Conn| binding.service.settings.one_packet && conn.inbound == *binding.key;
     if taken.is_none_or(is_shared) { Ok(answer) } else { Err(DropReason::TupleInUse) }
 }

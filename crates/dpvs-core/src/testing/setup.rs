@@ -67,7 +67,7 @@ impl Lab {
     pub fn all(&self) -> Vec<(usize, Conn)> {
         let of = |(at, worker): (usize, &Worker)| {
             let table = worker.connections();
-            let all = (0..table.positions()).filter_map(|n| table.get(ConnIndex(n)).copied());
+            let all = (0..table.positions()).filter_map(|n| table.get(ConnIndex(n)));
             all.map(|conn| (at, conn)).collect::<Vec<_>>()
         };
         self.workers.iter().enumerate().flat_map(of).collect()

@@ -2,7 +2,7 @@
 //! What the control thread asks of a worker, between two bursts and in bounded pieces.
 
 use super::Worker;
-use crate::conn::{Conn, ConnIndex, State};
+use crate::conn::{Conn, ConnIndex};
 use crate::icmp::recorder::Decision;
 use crate::neighbour::NeighbourInfo;
 use crate::net::{Prefix, Protocol};
@@ -165,10 +165,10 @@ impl Worker {
         let end = query.position.saturating_add(SCAN_MAX).min(last);
         while query.position < end && query.connections.len() < query.connections.capacity() {
             if let Some(conn) = table.get(ConnIndex(query.position - from))
-                && query.filter.matches(conn)
+                && query.filter.matches(&conn)
             {
-                let expires_ms = self.state.expires_at(conn).since(now);
-                query.connections.push(ConnInfo { conn: *conn, expires_ms });
+                let expires_ms = self.state.expires_at(&conn).since(now);
+                query.connections.push(ConnInfo { conn, expires_ms });
             }
             query.position += 1;
         }
@@ -184,8 +184,7 @@ impl Worker {
         let end = from.saturating_add(SCAN_MAX / 4).min(last);
         for index in (from..end).map(ConnIndex) {
             // A reply goes with its request.
-            let is_reply = |conn: &Conn| matches!(conn.state, State::Reply { .. });
-            if self.state.conns.get(index).is_some_and(|conn| !is_reply(conn)) {
+            if self.state.conns.view(index).is_some_and(|conn| !conn.is_reply()) {
                 self.state.end(&self.tables, index);
             }
             self.state.end_template(&self.tables, index);

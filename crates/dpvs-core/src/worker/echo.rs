@@ -7,7 +7,7 @@ use super::owners::Owners;
 use super::process::Context;
 use super::queries::is_good;
 use super::sessions::Start;
-use crate::conn::{Conn, State};
+use crate::conn::{State, View};
 use crate::icmp::generate::{Error, Unreachable};
 use crate::key::Key;
 use crate::parse::Packet;
@@ -130,11 +130,11 @@ fn server_of<'a>(
 
 /// Returns whether a ping was forwarded by an echo policy and would not go to the same server any
 /// more: the policy has changed, an ICMP service has come, or the server is down.
-pub(super) fn is_withdrawn(tables: &Tables, conn: &Conn) -> bool {
-    if !matches!(conn.state, State::Request { .. }) {
+pub(super) fn is_withdrawn(tables: &Tables, conn: &View<'_>) -> bool {
+    if !conn.is_request() {
         return false;
     }
-    let service = tables.service_by_id_or_deleted(conn.service);
+    let service = tables.service_by_id_or_deleted(conn.service());
     let Some(virtual_) = service.and_then(|service| service.key.virtual_()) else { return false };
     // That of an ICMP service has its own protocol.
     if virtual_.protocol == conn.protocol() {
@@ -143,6 +143,6 @@ pub(super) fn is_withdrawn(tables: &Tables, conn: &Conn) -> bool {
     let is_in_force =
         tables.echo(virtual_.address).is_some_and(|echo| echo.answer == EchoAnswer::Backend)
             && tables.service_for(conn.protocol(), virtual_.address, 0).is_none();
-    let dest = tables.service_by_id(conn.service).and_then(|service| service.dest(conn.dest));
+    let dest = tables.service_by_id(conn.service()).and_then(|service| service.dest(conn.dest()));
     !is_in_force || dest.is_none_or(|dest| dest.settings.weight == 0)
 }

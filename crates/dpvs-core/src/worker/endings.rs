@@ -34,14 +34,18 @@ impl WorkerState {
 
     /// Ends the connection that a packet found if its time is over, though its timer has not fired.
     pub(super) fn is_over(&mut self, tables: &Tables, now: Millis, index: ConnIndex) -> bool {
-        let Some(conn) = self.conns.get(index) else { return true };
-        if self.expires_at(conn) > now {
+        let Some(conn) = self.conns.view(index) else { return true };
+        // A reply goes with its request.
+        let (owner, expires_at) = match conn.state() {
+            State::Reply { request } => {
+                let request_at = self.conns.view(request).map(|request| request.expires_at());
+                (request, request_at.unwrap_or(conn.expires_at()))
+            }
+            _ => (index, conn.expires_at()),
+        };
+        if expires_at > now {
             return false;
         }
-        let owner = match conn.state {
-            State::Reply { request } => request,
-            _ => index,
-        };
         self.expire_one(tables, owner);
         true
     }
@@ -125,7 +129,7 @@ impl WorkerState {
         now: Millis,
         request_index: ConnIndex,
     ) -> Result<ConnIndex, DropReason> {
-        let request = *self.conns.get(request_index).ok_or(DropReason::IcmpUnsolicited)?;
+        let request = self.conns.get(request_index).ok_or(DropReason::IcmpUnsolicited)?;
         let reply = Conn {
             inbound: request.outbound,
             outbound: request.inbound,
@@ -139,9 +143,8 @@ impl WorkerState {
         };
         let index =
             self.conns.take_over(request_index, reply).map_err(|_| DropReason::TableFull)?;
-        if let Some(request) = self.conns.get_mut(request_index) {
-            request.state = State::Request { reply: Some(index) };
-        }
+        let state = State::Request { reply: Some(index) };
+        self.conns.set_state(request_index, state, request.timeout_ms);
         let service = tables.service_by_id_or_deleted(request.service);
         if let Some(dest) = service.and_then(|service| service.dest_or_removed(request.dest))
             && let Some(part) = dest.shared.counters.part(self.me.index())
@@ -159,7 +162,8 @@ impl WorkerState {
     pub(super) fn expires_at(&self, conn: &Conn) -> Millis {
         match conn.state {
             State::Reply { request } => {
-                self.conns.get(request).map_or(conn.expires_at(), Conn::expires_at)
+                let request = self.conns.view(request).map(|request| request.expires_at());
+                request.unwrap_or(conn.expires_at())
             }
             _ => conn.expires_at(),
         }

@@ -138,7 +138,7 @@ impl WorkerState {
                 None => Err(DropReason::IcmpUnrelated),
             };
         };
-        let conn = *self.conns.get(index).ok_or(DropReason::IcmpUnrelated)?;
+        let conn = self.conns.get(index).ok_or(DropReason::IcmpUnrelated)?;
         let is_reply = matches!(conn.state, State::Reply { .. });
         let found = Found { index, entry };
         Ok(Related::Here(Relation { conn, found, direction: direction_of(entry, is_reply) }))
@@ -228,11 +228,11 @@ impl WorkerState {
             self.counters.icmp_error_ptb_implausible.add(1);
         }
         let gap_ms = u64::from(context.tables.limits.icmp.mtu_gap_ms);
-        let Some(conn) = self.conns.get_mut(relation.found.index) else { return Ok(()) };
-        if conn.mtu_told_at.is_some_and(|at| context.now.since(at) < gap_ms) {
+        if relation.conn.mtu_told_at.is_some_and(|at| context.now.since(at) < gap_ms) {
             return Err(DropReason::IcmpLimitedConnection);
         }
-        conn.mtu_told_at = Some(context.now);
+        let index = relation.found.index;
+        self.conns.update(index, |conn| conn.mtu_told_at = Some(context.now));
         Ok(())
     }
 
@@ -256,7 +256,7 @@ impl WorkerState {
         {
             count_about_server(&part.icmp, packet.family, kind);
         }
-        let target = forward::towards(conn, direction);
+        let target = forward::towards(&conn.sides(), direction);
         let translates = conn.forward.sees_replies();
         let overhead = dest.map_or(0, |dest| forward::overhead(conn.forward, dest));
         let route = route_to(tables, context.now, target, overhead);
@@ -271,7 +271,7 @@ impl WorkerState {
             }
             return verdict;
         }
-        let ends = forward::ends(conn, direction);
+        let ends = forward::ends(&conn.sides(), direction);
         let source = error_source(context, conn, direction, packet.src, route);
         let outer = Ends { src: Endpoint { address: source, ..ends.src }, ..ends };
         let inner = quoted_ends(conn, direction, ends);

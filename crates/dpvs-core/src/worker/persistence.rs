@@ -4,7 +4,7 @@
 
 use super::WorkerState;
 use crate::Millis;
-use crate::conn::{Conn, ConnIndex, Entries, Sequences, State, Timer};
+use crate::conn::{Conn, ConnIndex, Direction, Entries, Found, Sequences, State, Timer};
 use crate::key::Key;
 use crate::tables::{Dest, Persistence, Service, Tables};
 
@@ -24,7 +24,7 @@ impl WorkerState {
     ) -> Option<(&'a Dest, ConnIndex)> {
         let key = template_key(service, persistence, key);
         let index = self.templates.find(&key)?.index;
-        let template = *self.templates.get(index)?;
+        let template = self.templates.get(index)?;
         let is_over = template.expires_at() <= now
             && !matches!(template.state, State::Template { members: 1.. });
         let dest = (template.service == service.id).then(|| service.dest(template.dest)).flatten();
@@ -74,11 +74,10 @@ impl WorkerState {
 
     /// Lets a template's time start anew: its client has come again.
     pub(super) fn renew_template(&mut self, now: Millis, index: ConnIndex, timeout_ms: u32) {
-        let Some(template) = self.templates.get_mut(index) else { return };
-        template.last_seen = now;
-        let is_shorter = timeout_ms < template.timeout_ms;
-        template.timeout_ms = timeout_ms;
-        template.in_packets += 1;
+        let Some(template) = self.templates.view(index) else { return };
+        let is_shorter = timeout_ms < template.timeout_ms();
+        let found = Found { index, entry: Direction::Inbound };
+        self.templates.touch(found, now, timeout_ms);
         if is_shorter {
             self.templates.rearm(index);
         }
@@ -86,24 +85,25 @@ impl WorkerState {
 
     /// Notes that a connection was made by a template, which stays as long as it does.
     pub(super) fn join_template(&mut self, index: ConnIndex) {
-        if let Some(template) = self.templates.get_mut(index)
-            && let State::Template { members } = &mut template.state
-        {
-            *members += 1;
-        }
+        self.templates.update(index, |template| {
+            if let State::Template { members } = &mut template.state {
+                *members += 1;
+            }
+        });
     }
 
     /// Notes that a connection made by a template has ended.
     pub(super) fn leave_template(&mut self, conn: &Conn) {
         // The template may have ended before, and another may stand in its place: then that one
         // belongs to another client or server.
-        if let Some(index) = conn.template
-            && let Some(template) = self.templates.get_mut(index)
-            && (template.service, template.dest) == (conn.service, conn.dest)
-            && let State::Template { members } = &mut template.state
-        {
-            *members = members.saturating_sub(1);
-        }
+        let Some(index) = conn.template else { return };
+        self.templates.update(index, |template| {
+            if (template.service, template.dest) == (conn.service, conn.dest)
+                && let State::Template { members } = &mut template.state
+            {
+                *members = members.saturating_sub(1);
+            }
+        });
     }
 
     /// Ends a template.
@@ -121,15 +121,11 @@ impl WorkerState {
     pub(super) fn expire_templates(&mut self, tables: &Tables, now: Millis, budget: usize) {
         for _ in 0..budget {
             match self.templates.pop_timer(now) {
-                Timer::Idle(index) => match self.templates.get_mut(index) {
-                    Some(Conn {
-                        state: State::Template { members: 1.. },
-                        last_seen,
-                        timeout_ms,
-                        ..
-                    }) => {
-                        *last_seen = now;
-                        *timeout_ms = HELD_MS;
+                Timer::Idle(index) => match self.templates.view(index).map(|view| view.state()) {
+                    Some(State::Template { members: 1.. }) => {
+                        self.templates.update(index, |template| {
+                            (template.last_seen, template.timeout_ms) = (now, HELD_MS);
+                        });
                         self.templates.rearm(index);
                     }
                     _ => self.end_template(tables, index),

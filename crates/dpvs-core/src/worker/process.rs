@@ -2,13 +2,13 @@
 //! A burst's way: parse, key, find, decide and rewrite, each stage over the whole burst.
 
 use super::{Worker, WorkerState, echo};
-use crate::conn::{Conn, Direction, Found, State};
+use crate::conn::{Conn, Direction, Found, Sides};
 use crate::forward;
 use crate::icmp::generate;
 use crate::key::{Address, Key};
 use crate::net::Family;
 use crate::parse::{Packet, Parsed, Payload, parse};
-use crate::tables::{Dest, Forward, LocalAddress, RouteLookup, Service, Tables};
+use crate::tables::{Dest, DestId, Forward, LocalAddress, RouteLookup, Service, ServiceId, Tables};
 use crate::{BURST, DropReason, Frame, Millis, PortId, Verdict};
 
 /// A stage's view of one frame.
@@ -199,19 +199,20 @@ impl WorkerState {
         packet: &Packet,
         found: Found,
     ) -> Verdict {
-        let Some(conn) = self.conns.get(found.index).copied() else {
+        let Some(conn) = self.conns.view(found.index) else {
             return Verdict::Drop(DropReason::NoConnection);
         };
-        let is_reply = matches!(conn.state, State::Reply { .. });
-        let direction = super::direction_of(found.entry, is_reply);
-        let target = Target::of(context.tables, &conn);
+        let direction = super::direction_of(found.entry, conn.is_reply());
+        let target = Target::of(context.tables, conn.service(), conn.dest());
         if direction == Direction::Inbound
             && (target.is_left_alone() || echo::is_withdrawn(context.tables, &conn))
         {
+            let [key, _] = conn.keys();
             self.end(context.tables, found.index);
-            return self.miss(context, frame, packet, &conn.inbound);
+            return self.miss(context, frame, packet, &key);
         }
-        self.forward_to(context, frame, packet, (&conn, Some(found)), (direction, target))
+        let course = Course { method: conn.forward(), sides: conn.sides(), direction, target };
+        self.forward_to(context, frame, packet, &course, Holder::Table(found))
     }
 
     /// Forwards a packet of a connection; `found` is its place, if it has one in the table.
@@ -223,39 +224,48 @@ impl WorkerState {
         (conn, found): (&Conn, Option<Found>),
         direction: Direction,
     ) -> Verdict {
-        let target = Target::of(context.tables, conn);
-        self.forward_to(context, frame, packet, (conn, found), (direction, target))
+        let target = Target::of(context.tables, conn.service, conn.dest);
+        let course = Course { method: conn.forward, sides: conn.sides(), direction, target };
+        let holder = found.map_or(Holder::Nobody(conn), Holder::Table);
+        self.forward_to(context, frame, packet, &course, holder)
     }
 
-    /// The same, with the connection's service and server looked up.
+    /// The same, with all that matters of the connection looked up.
     fn forward_to<F: Frame>(
         &mut self,
         context: &Context<'_>,
         frame: &mut F,
         packet: &Packet,
-        (conn, found): (&Conn, Option<Found>),
-        (direction, Target { service, dest }): (Direction, Target<'_>),
+        course: &Course<'_>,
+        holder: Holder<'_>,
     ) -> Verdict {
         let tables = context.tables;
+        let Course { method, direction, target: Target { service, dest }, .. } = *course;
         // Like IPVS: what a client sends to a server that was taken away is lost, and the
         // connection runs out; what the server still sends gets through.
         if dest.is_none() && direction == Direction::Inbound {
             return Verdict::Drop(DropReason::DestGone);
         }
-        if packet.ttl <= 1 && takes_ttl(tables, conn.forward) {
+        if packet.ttl <= 1 && takes_ttl(tables, method) {
             return self.answer_error(context, frame, packet, generate::Error::TimeExceeded);
         }
-        let can_be_parts = super::fragments::can_pass_in_parts(packet, conn.forward.sees_replies());
+        let can_be_parts = super::fragments::can_pass_in_parts(packet, method.sees_replies());
         if packet.fragment.is_some() && !can_be_parts {
             return Verdict::Drop(DropReason::Fragment);
         }
         // Before anything that takes time: the later parts may come in the same burst, also where
         // this one is cut first.
         if packet.is_first_fragment() {
-            self.expect_parts(context.now, packet, conn, direction);
+            let conn = match holder {
+                Holder::Table(found) => self.conns.get(found.index),
+                Holder::Nobody(conn) => Some(*conn),
+            };
+            if let Some(conn) = conn {
+                self.expect_parts(context.now, packet, &conn, direction);
+            }
         }
-        let target = forward::towards(conn, direction);
-        let overhead = dest.map_or(0, |dest| forward::overhead(conn.forward, dest));
+        let target = forward::towards(&course.sides, direction);
+        let overhead = dest.map_or(0, |dest| forward::overhead(method, dest));
         let route = route_to(tables, context.now, target, overhead);
         if let Some(what) = self.unreachable(context, direction, route) {
             let reason = match what {
@@ -276,15 +286,17 @@ impl WorkerState {
                 verdict => verdict,
             };
         }
-        let out = match outgoing(context, frame, packet, (conn, dest), (direction, route)) {
+        let out = match outgoing(context, frame, packet, course, route) {
             Ok(out) => out,
             Err(reason) => return Verdict::Drop(reason),
         };
-        match found {
-            Some(found) => self.account(context, packet, found, direction, (service, dest)),
+        match holder {
+            Holder::Table(found) => {
+                self.account(context, packet, found, direction, (service, dest));
+            }
             // Errors are nobody's traffic.
-            None if matches!(packet.payload, Payload::IcmpError { .. }) => {}
-            None => self.account_traffic(packet, direction, (service, dest)),
+            Holder::Nobody(_) if matches!(packet.payload, Payload::IcmpError { .. }) => {}
+            Holder::Nobody(_) => self.account_traffic(packet, direction, (service, dest)),
         }
         if direction == Direction::Inbound && packet.payload.is_query() {
             self.counters.icmp_query_forwarded.add(1);
@@ -306,9 +318,9 @@ struct Target<'a> {
 }
 
 impl<'a> Target<'a> {
-    fn of(tables: &'a Tables, conn: &Conn) -> Self {
-        let service = tables.service_by_id(conn.service);
-        Target { service, dest: service.and_then(|service| service.dest(conn.dest)) }
+    fn of(tables: &'a Tables, service: ServiceId, dest: DestId) -> Self {
+        let service = tables.service_by_id(service);
+        Target { service, dest: service.and_then(|service| service.dest(dest)) }
     }
 
     /// Returns whether the server takes no new connections, and the service lets the standing ones
@@ -317,6 +329,24 @@ impl<'a> Target<'a> {
         self.service.is_some_and(|service| service.settings.expire_quiescent)
             && self.dest.is_none_or(|dest| dest.settings.weight == 0)
     }
+}
+
+/// What of a connection decides where a packet goes.
+#[derive(Clone, Copy)]
+struct Course<'a> {
+    method: Forward,
+    sides: Sides,
+    direction: Direction,
+    target: Target<'a>,
+}
+
+/// Who has the connection.
+#[derive(Clone, Copy)]
+enum Holder<'a> {
+    /// The table.
+    Table(Found),
+    /// Nobody any more: the packet is the rest of a datagram, or the connection was for it alone.
+    Nobody(&'a Conn),
 }
 
 /// Returns whether a method takes one from the time to live: where it does not, a packet that has
@@ -330,13 +360,13 @@ fn outgoing<F: Frame>(
     context: &Context<'_>,
     frame: &mut F,
     packet: &Packet,
-    (conn, dest): (&Conn, Option<&Dest>),
-    (direction, route): (Direction, Option<RouteLookup>),
+    course: &Course<'_>,
+    route: Option<RouteLookup>,
 ) -> Result<Packet, DropReason> {
-    if !conn.forward.sees_replies() {
-        return pass(context, frame, packet, (dest, conn.forward), route);
+    if !course.method.sees_replies() {
+        return pass(context, frame, packet, (course.target.dest, course.method), route);
     }
-    let ends = forward::ends(conn, direction);
+    let ends = forward::ends(&course.sides, course.direction);
     forward::rewrite(frame.bytes_mut(), packet, ends).ok_or(DropReason::MalformedHeader)?;
     Ok(Packet { src: ends.src.address, dst: ends.dst.address, ..*packet })
 }

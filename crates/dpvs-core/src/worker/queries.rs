@@ -35,7 +35,7 @@ impl WorkerState {
         if !is_good(frame.bytes(), packet) {
             return Verdict::Drop(DropReason::IcmpBadChecksum);
         }
-        let Some(state) = self.conns.get(found.index).map(|conn| conn.state) else {
+        let Some(state) = self.conns.view(found.index).map(|conn| conn.state()) else {
             return Verdict::Drop(DropReason::NoConnection);
         };
         let found = match (state, found.entry) {

@@ -230,9 +230,7 @@ impl WorkerState {
         }
         // Something waits for the same answers already: NAT, an earlier datagram of the client.
         if is_one_packet && let Some(found) = self.conns.find(&conn.outbound) {
-            if let Some(waiting) = self.conns.get_mut(found.index) {
-                waiting.last_seen = conn.last_seen;
-            }
+            self.conns.update(found.index, |waiting| waiting.last_seen = conn.last_seen);
             return Ok(Started { conn, index: None });
         }
         let conn = if is_one_packet {
@@ -340,65 +338,56 @@ impl WorkerState {
         (service, dest): (Option<&Service>, Option<&Dest>),
     ) {
         self.account_traffic(packet, direction, (service, dest));
-        let Some(conn) = self.conns.get_mut(found.index) else { return };
-        conn.last_seen = context.now;
+        let Some(conn) = self.conns.view(found.index) else { return };
+        let (state, entries, before_ms) = (conn.state(), conn.entries(), conn.timeout_ms());
         let own_ms = service.map_or(0, |service| service.settings.conn_timeout_ms);
-        let timeout_ms = if conn.entries == Entries::Outbound {
-            conn.timeout_ms
+        let timeout_ms = if entries == Entries::Outbound {
+            before_ms
         } else {
-            conn.state.timeout_ms(&context.tables.timeouts, own_ms)
+            state.timeout_ms(&context.tables.timeouts, own_ms)
         };
-        let is_shorter = timeout_ms < conn.timeout_ms;
-        conn.timeout_ms = timeout_ms;
-        match found.entry {
-            Direction::Inbound => conn.in_packets += 1,
-            Direction::Outbound => conn.out_packets += 1,
-        }
-        let (state, payload) = (conn.state, packet.payload);
+        let is_shorter = timeout_ms < before_ms;
+        self.conns.touch(found, context.now, timeout_ms);
+        let payload = packet.payload;
         if let Payload::Tcp { sequence, ack, .. } = payload
             && context.tables.limits.icmp.sequence != Check::Off
         {
-            conn.sequences.note(direction, sequence, ack);
+            self.conns.update(found.index, |conn| conn.sequences.note(direction, sequence, ack));
         }
-        let conn = *conn;
         if is_shorter && !matches!(state, State::Reply { .. }) {
             self.conns.rearm(found.index);
         }
         match (state, payload) {
             (State::Tcp(old), Payload::Tcp { flags, .. }) => {
-                let is_one_way = conn.entries == Entries::Inbound;
+                let is_one_way = entries == Entries::Inbound;
                 let new =
                     if is_one_way { old.next_one_way(flags) } else { old.next(direction, flags) };
                 self.set_state(context.tables, found.index, State::Tcp(new), own_ms);
             }
             (State::Sctp(old), Payload::Sctp { chunk, .. }) => {
-                let is_one_way = conn.entries == Entries::Inbound;
+                let is_one_way = entries == Entries::Inbound;
                 let new =
                     if is_one_way { old.next_one_way(&chunk) } else { old.next(direction, &chunk) };
                 self.set_state(context.tables, found.index, State::Sctp(new), own_ms);
             }
             // One timer for the pair: it is the request's.
             (State::Reply { request }, _) => {
-                if let Some(request) = self.conns.get_mut(request) {
-                    request.last_seen = context.now;
-                    request.timeout_ms = timeout_ms;
-                }
+                self.conns.refresh(request, context.now, timeout_ms);
             }
             _ => {}
         }
     }
 
     fn set_state(&mut self, tables: &Tables, index: ConnIndex, new: State, own_ms: u32) {
-        let Some(conn) = self.conns.get_mut(index) else { return };
-        if conn.state == new {
+        let Some(conn) = self.conns.view(index) else { return };
+        if conn.state() == new {
             return;
         }
-        let was_active = conn.state.is_active();
-        conn.state = new;
+        let was_active = conn.state().is_active();
+        let (service_id, dest_id) = (conn.service(), conn.dest());
         let timeout_ms = new.timeout_ms(&tables.timeouts, own_ms);
-        let is_shorter = timeout_ms < conn.timeout_ms;
-        conn.timeout_ms = timeout_ms;
-        let (service_id, dest_id) = (conn.service, conn.dest);
+        let is_shorter = timeout_ms < conn.timeout_ms();
+        self.conns.set_state(index, new, timeout_ms);
         // A removed server's gauges go on: `count_ended` will take away what stands there.
         let dest = tables
             .service_by_id_or_deleted(service_id)
