@@ -38,6 +38,9 @@ impl Address {
         [a, b, c, d]
     }
 
+    /// 0.0.0.0.
+    pub(crate) const UNSPECIFIED_V4: Address = Address(MAPPED);
+
     /// The IPv4 address of 32 bits.
     #[inline]
     pub fn from_v4_bits(bits: u32) -> Self {

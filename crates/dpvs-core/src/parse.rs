@@ -42,7 +42,38 @@ pub struct Packet {
     pub payload: Payload,
 }
 
+/// What of a packet matters for sending it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Span {
+    /// Where the IP header starts.
+    pub(crate) l3: usize,
+    /// Where the packet ends.
+    pub(crate) end: usize,
+    /// The family.
+    pub(crate) family: Family,
+}
+
 impl Packet {
+    /// Nothing: what a place for packets has before its first.
+    pub(crate) const NONE: Packet = Packet {
+        l3: 0,
+        l4: 0,
+        end: 0,
+        family: Family::V4,
+        src: Address::UNSPECIFIED_V4,
+        dst: Address::UNSPECIFIED_V4,
+        ttl: 0,
+        is_link_group: false,
+        fragment: None,
+        payload: Payload::NeighbourDiscovery,
+    };
+
+    /// Returns what matters for sending it.
+    #[inline]
+    pub(crate) fn span(&self) -> Span {
+        Span { l3: self.l3, end: self.end, family: self.family }
+    }
+
     /// Returns the length from the IP header on, in bytes.
     pub fn len(&self) -> usize {
         self.end - self.l3
@@ -196,12 +227,37 @@ pub enum Parsed {
     Other,
 }
 
+/// What a frame is, its packet being elsewhere.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kind {
+    /// An IP packet.
+    Ip,
+    /// ARP; the header starts at the offset.
+    Arp(usize),
+    /// Neither.
+    Other,
+}
+
 /// Reads a frame that came in by a port with link address `mac`.
 ///
 /// # Errors
 /// The reason to drop it.
-#[inline]
 pub fn parse(bytes: &[u8], mac: Mac) -> Result<Parsed, DropReason> {
+    let mut packet = Packet::NONE;
+    Ok(match parse_into(bytes, mac, &mut packet)? {
+        Kind::Ip => Parsed::Ip(packet),
+        Kind::Arp(offset) => Parsed::Arp(offset),
+        Kind::Other => Parsed::Other,
+    })
+}
+
+/// The same, with the packet written where it is to be: one that is handed on by value is read by
+/// other widths than it was written by, and every such load waits for the store.
+///
+/// # Errors
+/// The reason to drop it; the packet is then nothing to go by.
+#[inline]
+pub(crate) fn parse_into(bytes: &[u8], mac: Mac, packet: &mut Packet) -> Result<Kind, DropReason> {
     let ethernet: &EthernetHeader = view(bytes, 0).ok_or(DropReason::TruncatedHeader)?;
     let destination = Mac(ethernet.dst);
     if destination != mac && !destination.is_group() {
@@ -218,17 +274,18 @@ pub fn parse(bytes: &[u8], mac: Mac) -> Result<Parsed, DropReason> {
         offset += VlanHeader::LEN;
         ether_type = vlan.ether_type.get();
     }
-    let packet = match ether_type {
-        EtherType::IPV4 => parse_v4(bytes, offset)?,
-        EtherType::IPV6 => parse_v6(bytes, offset)?,
-        EtherType::ARP => return Ok(Parsed::Arp(offset)),
-        _ => return Ok(Parsed::Other),
-    };
-    Ok(Parsed::Ip(Packet { is_link_group: destination.is_group(), ..packet }))
+    packet.is_link_group = destination.is_group();
+    match ether_type {
+        EtherType::IPV4 => parse_v4(bytes, offset, packet)?,
+        EtherType::IPV6 => parse_v6(bytes, offset, packet)?,
+        EtherType::ARP => return Ok(Kind::Arp(offset)),
+        _ => return Ok(Kind::Other),
+    }
+    Ok(Kind::Ip)
 }
 
 #[inline]
-fn parse_v4(bytes: &[u8], l3: usize) -> Result<Packet, DropReason> {
+fn parse_v4(bytes: &[u8], l3: usize, packet: &mut Packet) -> Result<(), DropReason> {
     let header: &Ipv4Header = view(bytes, l3).ok_or(DropReason::TruncatedHeader)?;
     let header_len = header.header_len();
     let total_len = usize::from(header.total_len.get());
@@ -248,22 +305,15 @@ fn parse_v4(bytes: &[u8], l3: usize) -> Result<Packet, DropReason> {
     let l4 = l3 + header_len;
     let fragment = Fragment::read_v4(header);
     let whole = bytes.get(..end).unwrap_or(bytes);
-    let payload = parse_part(whole, l4, (header.protocol, Family::V4), fragment)?;
-    Ok(Packet {
-        l3,
-        l4,
-        end,
-        family: Family::V4,
-        src: Address::v4(header.src),
-        dst: Address::v4(header.dst),
-        ttl: header.ttl,
-        is_link_group: false,
-        fragment: fragment.map(Part::from),
-        payload,
-    })
+    (packet.l3, packet.l4, packet.end) = (l3, l4, end);
+    packet.family = Family::V4;
+    (packet.src, packet.dst) = (Address::v4(header.src), Address::v4(header.dst));
+    packet.ttl = header.ttl;
+    packet.fragment = fragment.map(Part::from);
+    parse_part(whole, l4, (header.protocol, Family::V4), fragment, &mut packet.payload)
 }
 
-fn parse_v6(bytes: &[u8], l3: usize) -> Result<Packet, DropReason> {
+fn parse_v6(bytes: &[u8], l3: usize, packet: &mut Packet) -> Result<(), DropReason> {
     let header: &Ipv6Header = view(bytes, l3).ok_or(DropReason::TruncatedHeader)?;
     if header.version() != 6 {
         return Err(DropReason::MalformedHeader);
@@ -286,19 +336,13 @@ fn parse_v6(bytes: &[u8], l3: usize) -> Result<Packet, DropReason> {
         }
         None => None,
     };
-    let payload = parse_part(whole, chain.offset, (chain.protocol, Family::V6), fragment)?;
-    Ok(Packet {
-        l3,
-        l4: chain.offset,
-        end,
-        family: Family::V6,
-        src,
-        dst,
-        ttl: header.hop_limit,
-        is_link_group: false,
-        fragment: fragment.map(Part::from),
-        payload,
-    })
+    (packet.l3, packet.l4, packet.end) = (l3, chain.offset, end);
+    packet.family = Family::V6;
+    (packet.src, packet.dst) = (src, dst);
+    packet.ttl = header.hop_limit;
+    packet.fragment = fragment.map(Part::from);
+    let upper = (chain.protocol, Family::V6);
+    parse_part(whole, chain.offset, upper, fragment, &mut packet.payload)
 }
 
 /// Where a chain of IPv6 extension headers ends.
@@ -366,19 +410,21 @@ fn parse_part(
     l4: usize,
     (protocol, family): (u8, Family),
     fragment: Option<Fragment>,
-) -> Result<Payload, DropReason> {
+    payload: &mut Payload,
+) -> Result<(), DropReason> {
     let Some(fragment) = fragment else {
-        let payload = parse_payload(packet, l4, protocol, family)?;
+        parse_payload(packet, l4, (protocol, family), payload)?;
         return match payload {
             Payload::Udp { .. } if !has_whole_udp(packet, l4) => Err(DropReason::MalformedHeader),
-            payload => Ok(payload),
+            _ => Ok(()),
         };
     };
     fragment.check(packet.len().saturating_sub(l4)).map_err(|_| DropReason::MalformedHeader)?;
     if !fragment.is_first() {
-        return Ok(Payload::Fragment);
+        *payload = Payload::Fragment;
+        return Ok(());
     }
-    let payload = parse_payload(packet, l4, protocol, family)?;
+    parse_payload(packet, l4, (protocol, family), payload)?;
     let has_connections = matches!(
         payload,
         Payload::Tcp { .. }
@@ -386,7 +432,10 @@ fn parse_part(
             | Payload::Sctp { .. }
             | Payload::IcmpQuery { .. }
     );
-    Ok(if has_connections { payload } else { Payload::Fragment })
+    if !has_connections {
+        *payload = Payload::Fragment;
+    }
+    Ok(())
 }
 
 #[inline]
@@ -398,12 +447,12 @@ fn has_whole_udp(packet: &[u8], l4: usize) -> bool {
 fn parse_payload(
     packet: &[u8],
     l4: usize,
-    protocol: u8,
-    family: Family,
-) -> Result<Payload, DropReason> {
+    (protocol, family): (u8, Family),
+    payload: &mut Payload,
+) -> Result<(), DropReason> {
     const TRUNCATED: DropReason = DropReason::TruncatedHeader;
     // Each family has its own ICMP: the other one's number is an unknown protocol.
-    Ok(match (Protocol::from_number(protocol), family) {
+    *payload = match (Protocol::from_number(protocol), family) {
         (Some(Protocol::Tcp), _) => {
             let tcp: &TcpHeader = view(packet, l4).ok_or(TRUNCATED)?;
             if tcp.header_len() < TcpHeader::LEN || l4 + tcp.header_len() > packet.len() {
@@ -435,7 +484,8 @@ fn parse_payload(
             classify_v6(*view(packet, l4).ok_or(TRUNCATED)?)
         }
         _ => Payload::Other(protocol),
-    })
+    };
+    Ok(())
 }
 
 fn classify_v4(icmp: IcmpHeader) -> Payload {

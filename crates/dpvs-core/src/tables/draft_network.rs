@@ -133,9 +133,7 @@ impl Draft {
     pub fn del_routes(&mut self, matches: impl Fn(&Route) -> bool) -> usize {
         let routes = Arc::make_mut(&mut self.tables.routes);
         let before = routes.iter().count();
-        for family in [crate::net::Family::V4, crate::net::Family::V6] {
-            routes.of_mut(family).retain(|route| route.is_connected || !matches(route));
-        }
+        routes.retain(|route| route.is_connected || !matches(route));
         before - routes.iter().count()
     }
 

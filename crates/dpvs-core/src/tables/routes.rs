@@ -44,46 +44,83 @@ pub struct RouteLookup {
 /// All routes.
 #[derive(Clone, Debug, Default)]
 pub struct Routes {
-    v4: Vec<Route>,
-    v6: Vec<Route>,
+    v4: List,
+    v6: List,
+}
+
+/// The routes of a family, longest prefix first.
+#[derive(Clone, Debug, Default)]
+struct List {
+    routes: Vec<Route>,
+    /// The same, as packets need them.
+    ways: Vec<Way>,
+}
+
+/// A route as packets need it.
+#[derive(Clone, Copy, Debug)]
+struct Way {
+    /// Bits of the prefix, and which of them count.
+    network: u128,
+    mask: u128,
+    via: Option<Address>,
+    src: Option<Address>,
+    mtu: u32,
+    port: PortId,
+}
+
+impl Way {
+    fn of(route: &Route) -> Self {
+        let family = route.prefix.family();
+        let host_bits = u32::from(family.bits() - route.prefix.len());
+        Way {
+            network: Address::from(route.prefix.address()).bits(),
+            mask: u128::MAX.checked_shl(host_bits).unwrap_or(0),
+            via: route.via.map(Address::from),
+            src: route.src.map(Address::from),
+            mtu: route.mtu,
+            port: route.port,
+        }
+    }
 }
 
 impl Routes {
-    fn of(&self, family: Family) -> &Vec<Route> {
-        match family {
-            Family::V4 => &self.v4,
-            Family::V6 => &self.v6,
-        }
-    }
-
-    pub(super) fn of_mut(&mut self, family: Family) -> &mut Vec<Route> {
-        match family {
-            Family::V4 => &mut self.v4,
-            Family::V6 => &mut self.v6,
-        }
-    }
-
     /// Returns all routes, each family longest prefix first.
     pub fn iter(&self) -> impl Iterator<Item = &Route> {
-        self.v4.iter().chain(&self.v6)
+        self.v4.routes.iter().chain(&self.v6.routes)
     }
 
     /// Finds the way to an address. O(routes of the family).
+    #[inline]
     pub fn lookup(&self, address: Address) -> Option<RouteLookup> {
-        let ip = address.ip();
-        let route = self.of(address.family()).iter().find(|route| route.prefix.contains(ip))?;
+        let list = match address.family() {
+            Family::V4 => &self.v4,
+            Family::V6 => &self.v6,
+        };
+        let way = list.ways.iter().find(|way| address.bits() & way.mask == way.network)?;
         Some(RouteLookup {
-            port: route.port,
-            next_hop: route.via.map_or(address, Address::from),
-            mtu: route.mtu,
-            src: route.src.map(Address::from),
+            port: way.port,
+            next_hop: way.via.unwrap_or(address),
+            mtu: way.mtu,
+            src: way.src,
         })
     }
 
     pub(super) fn insert(&mut self, route: Route) {
-        let list = self.of_mut(route.prefix.family());
+        let List { routes, ways } = match route.prefix.family() {
+            Family::V4 => &mut self.v4,
+            Family::V6 => &mut self.v6,
+        };
         let order = |r: &Route| (u8::MAX - r.prefix.len(), r.metric);
-        let at = list.partition_point(|r| order(r) <= order(&route));
-        list.insert(at, route);
+        let at = routes.partition_point(|r| order(r) <= order(&route));
+        routes.insert(at, route);
+        ways.insert(at, Way::of(&route));
+    }
+
+    /// Keeps the routes that `stays` picks.
+    pub(super) fn retain(&mut self, stays: impl Fn(&Route) -> bool) {
+        for List { routes, ways } in [&mut self.v4, &mut self.v6] {
+            routes.retain(&stays);
+            *ways = routes.iter().map(Way::of).collect();
+        }
     }
 }

@@ -281,7 +281,7 @@ impl WorkerState {
         self.count_relayed(&packet, kind, direction);
         let out = Packet { src: outer.src.address, dst: outer.dst.address, ..packet };
         debug_assert_eq!(out.dst, inner.src.address, "an error goes to whom it quotes");
-        self.send_by(tables, context.now, frame, &out, route)
+        self.send_by(tables, context.now, frame, out.span(), route)
     }
 
     fn count_relayed(&self, packet: &Packet, kind: Kind, direction: Direction) {

@@ -32,7 +32,7 @@ impl WorkerState {
         context: &Context<'_>,
         frame: &mut F,
         packet: &Packet,
-        first: Option<(Key, Option<Found>)>,
+        first: Option<(&Key, Option<Found>)>,
     ) -> Verdict {
         let Some(datagram) = packet.fragment_key() else {
             return Verdict::Drop(DropReason::Fragment);

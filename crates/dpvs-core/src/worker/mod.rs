@@ -28,10 +28,10 @@ use crate::icmp::recorder::Recorder;
 use crate::limiter::{Buckets, TokenBucket};
 use crate::neighbour::{Link, NeighbourUpdate, Neighbours};
 use crate::net::Mac;
-use crate::parse::{Packet, Parsed, Payload};
+use crate::parse::{Kind, Packet, Payload, Span};
 use crate::tables::{RouteLookup, Tables};
 use crate::wire::{EtherType, EthernetHeader, view_mut};
-use crate::{DropReason, Frame, Millis, NextHop, PortId, Verdict, WorkerId};
+use crate::{BURST, DropReason, Frame, Millis, NextHop, PortId, Verdict, WorkerId};
 use arrayvec::ArrayVec;
 use query_share::QueryShare;
 use std::sync::Arc;
@@ -71,6 +71,8 @@ impl MadeFrame {
 pub struct Worker {
     tables: Arc<Tables>,
     state: WorkerState,
+    /// Places for the packets of a burst.
+    packets: Box<[Packet; BURST]>,
     control: control::Control,
 }
 
@@ -130,6 +132,7 @@ impl Worker {
                 made: ArrayVec::new(),
                 learned: ArrayVec::new(),
             },
+            packets: Box::new([Packet::NONE; BURST]),
             control: control::Control::new(commands, events),
         }
     }
@@ -174,7 +177,7 @@ impl Worker {
     /// are not to be compared: without ports, or without a hash.
     pub fn has_our_hash<F: Frame>(&self, frame: &F) -> Option<bool> {
         let theirs = frame.rx().rss_hash?;
-        let Ok(Parsed::Ip(packet)) = process::parse_frame(&self.tables, frame) else { return None };
+        let packet = self.parse(frame)?;
         match packet.payload {
             Payload::Tcp { .. } | Payload::Udp { .. } if packet.fragment.is_none() => {
                 Some(self.tables.steering().hash(&packet.key()?) == theirs)
@@ -186,8 +189,14 @@ impl Worker {
     /// Cuts a frame with the verdict [`Verdict::Split`] into pieces of at most `mtu` bytes, which are
     /// [`Worker::process_split`]'s. `None` if that cannot be.
     pub fn split<'a, F: Frame>(&self, frame: &'a F, mtu: u32) -> Option<fragment::Pieces<'a>> {
-        match process::parse_frame(&self.tables, frame) {
-            Ok(Parsed::Ip(packet)) => fragment::split(frame.bytes(), &packet, mtu),
+        fragment::split(frame.bytes(), &self.parse(frame)?, mtu)
+    }
+
+    /// Returns the IP packet of a frame.
+    fn parse<F: Frame>(&self, frame: &F) -> Option<Packet> {
+        let mut packet = Packet::NONE;
+        match process::parse_frame(&self.tables, frame, &mut packet) {
+            Ok(Kind::Ip) => Some(packet),
             _ => None,
         }
     }
@@ -216,7 +225,7 @@ impl WorkerState {
         frame: &mut F,
         packet: &Packet,
     ) -> Verdict {
-        self.send_by(tables, now, frame, packet, tables.routes().lookup(packet.dst))
+        self.send_by(tables, now, frame, packet.span(), tables.routes().lookup(packet.dst))
     }
 
     /// The same, by a route that has been looked up.
@@ -225,7 +234,7 @@ impl WorkerState {
         tables: &Tables,
         now: Millis,
         frame: &mut F,
-        packet: &Packet,
+        packet: Span,
         route: Option<RouteLookup>,
     ) -> Verdict {
         let Some(route) = route else {

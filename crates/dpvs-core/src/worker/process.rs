@@ -7,7 +7,7 @@ use crate::forward;
 use crate::icmp::generate;
 use crate::key::{Address, Key};
 use crate::net::Family;
-use crate::parse::{Packet, Parsed, Payload, parse};
+use crate::parse::{Kind, Packet, Payload, Span, parse_into};
 use crate::tables::{Dest, DestId, Forward, LocalAddress, RouteLookup, Service, ServiceId, Tables};
 use crate::{BURST, DropReason, Frame, Millis, PortId, Verdict};
 
@@ -74,13 +74,13 @@ impl Worker {
     ) {
         let tables = &*self.tables;
         let state = &mut self.state;
-        let mut parsed = [const { Err(DropReason::TruncatedHeader) }; BURST];
-        for (result, frame) in parsed.iter_mut().zip(frames.iter()) {
-            *result = parse_frame(tables, frame);
-        }
+        let packets = &mut *self.packets;
+        let mut kinds = [Err(DropReason::TruncatedHeader); BURST];
         let mut keys: [Option<Key>; BURST] = [None; BURST];
-        for (key, parsed) in keys.iter_mut().zip(&parsed) {
-            if let Ok(Parsed::Ip(packet)) = parsed {
+        let places = packets.iter_mut().zip(&mut kinds).zip(&mut keys);
+        for (((packet, kind), key), frame) in places.zip(frames.iter()) {
+            *kind = parse_frame(tables, frame, packet);
+            if let Ok(Kind::Ip) = kind {
                 *key = packet.key();
             }
         }
@@ -90,27 +90,35 @@ impl Worker {
         if let (Some(keys), Some(found)) = (keys_now, found_now) {
             state.conns.find_burst(keys, found);
         }
-        let stages = parsed.iter().zip(&keys).zip(&found).zip(frames).zip(verdicts);
-        for ((((parsed, key), found), frame), verdict) in stages {
+        let stages = packets.iter().zip(&kinds).zip(&keys).zip(&found).zip(frames).zip(verdicts);
+        for (((((packet, kind), key), found), frame), verdict) in stages {
             let context =
                 Context { tables, now, port: frame.rx().port, is_handed, meets_here: false };
-            *verdict = match parsed {
-                Err(reason) => Verdict::Drop(*reason),
-                Ok(parsed) => state.decide(&context, frame, parsed, *key, *found),
+            *verdict = match *kind {
+                Err(reason) => Verdict::Drop(reason),
+                Ok(Kind::Ip) => state.decide(&context, frame, packet, key.as_ref(), *found),
+                Ok(Kind::Arp(offset)) => state.arp(&context, frame, offset),
+                Ok(Kind::Other) => to_kernel(&context, DropReason::NotIp),
             };
-            *verdict = state.counted(*verdict);
+            if let Verdict::Drop(reason) = *verdict {
+                state.counters.count_drop(reason);
+            }
         }
     }
 }
 
 #[inline]
-pub(super) fn parse_frame<F: Frame>(tables: &Tables, frame: &F) -> Result<Parsed, DropReason> {
+pub(super) fn parse_frame<F: Frame>(
+    tables: &Tables,
+    frame: &F,
+    packet: &mut Packet,
+) -> Result<Kind, DropReason> {
     let rx = frame.rx();
     if rx.checksum_bad {
         return Err(DropReason::BadChecksum);
     }
     let mac = tables.port(rx.port).map(|port| port.mac).unwrap_or_default();
-    parse(frame.bytes(), mac)
+    parse_into(frame.bytes(), mac, packet)
 }
 
 impl WorkerState {
@@ -118,20 +126,15 @@ impl WorkerState {
         &mut self,
         context: &Context<'_>,
         frame: &mut F,
-        parsed: &Parsed,
-        key: Option<Key>,
+        packet: &Packet,
+        key: Option<&Key>,
         found: Option<Found>,
     ) -> Verdict {
-        let packet = match parsed {
-            Parsed::Ip(packet) => packet,
-            Parsed::Arp(offset) => return self.arp(context, frame, *offset),
-            Parsed::Other => return to_kernel(context, DropReason::NotIp),
-        };
         if !context.is_handed && packet.payload.is_icmp() {
             let icmp_type = frame.bytes().get(packet.l4).copied().unwrap_or_default();
             self.counters.icmp_messages.received.add(packet.family, icmp_type);
         }
-        let found = key.and_then(|key| self.standing(context, &key, found));
+        let found = key.and_then(|key| self.standing(context, key, found));
         if packet.fragment.is_some() {
             return self.fragment(context, frame, packet, key.zip(Some(found)));
         }
@@ -158,20 +161,20 @@ impl WorkerState {
         context: &Context<'_>,
         frame: &mut F,
         packet: &Packet,
-        key: Option<Key>,
+        key: Option<&Key>,
         found: Option<Found>,
     ) -> Verdict {
-        match (packet.payload, key, found) {
+        match (&packet.payload, key, found) {
             (Payload::IcmpQuery { .. }, Some(key), Some(found)) => {
-                self.query_hit(context, frame, packet, &key, found)
+                self.query_hit(context, frame, packet, key, found)
             }
             (_, Some(_), Some(found)) => self.forward(context, frame, packet, found),
-            (_, Some(key), None) => self.miss(context, frame, packet, &key),
+            (_, Some(key), None) => self.miss(context, frame, packet, key),
             (Payload::IcmpError { icmp_type, code }, ..) => {
-                self.icmp_error(context, frame, packet, (icmp_type, code))
+                self.icmp_error(context, frame, packet, (*icmp_type, *code))
             }
             (Payload::NeighbourDiscovery, ..) => self.discovery(context, frame, packet),
-            (Payload::IcmpOther { icmp_type }, ..) => icmp_other(context, packet, icmp_type),
+            (Payload::IcmpOther { icmp_type }, ..) => icmp_other(context, packet, *icmp_type),
             (Payload::Fragment, ..) => local_only(context, packet, DropReason::Fragment),
             _ => local_only(context, packet, DropReason::NoService),
         }
@@ -302,11 +305,11 @@ impl WorkerState {
             self.counters.icmp_query_forwarded.add(1);
             // A service of another protocol has pings by the policy of its address alone.
             let key = service.and_then(|service| service.key.virtual_());
-            if key.is_some_and(|key| key.protocol != conn.protocol()) {
+            if key.is_some_and(|key| key.protocol != course.sides.protocol) {
                 self.counters.icmp_echo_forwarded.add(1);
             }
         }
-        self.send_by(tables, context.now, frame, &out, route)
+        self.send_by(tables, context.now, frame, out, route)
     }
 }
 
@@ -356,19 +359,21 @@ pub(super) fn takes_ttl(tables: &Tables, method: Forward) -> bool {
 }
 
 /// Makes of a packet what leaves, as its connection's method does.
+#[inline]
 fn outgoing<F: Frame>(
     context: &Context<'_>,
     frame: &mut F,
     packet: &Packet,
     course: &Course<'_>,
     route: Option<RouteLookup>,
-) -> Result<Packet, DropReason> {
+) -> Result<Span, DropReason> {
     if !course.method.sees_replies() {
-        return pass(context, frame, packet, (course.target.dest, course.method), route);
+        let target = (course.target.dest, course.method);
+        return pass(context, frame, packet, target, route).map(|packet| packet.span());
     }
     let ends = forward::ends(&course.sides, course.direction);
     forward::rewrite(frame.bytes_mut(), packet, ends).ok_or(DropReason::MalformedHeader)?;
-    Ok(Packet { src: ends.src.address, dst: ends.dst.address, ..*packet })
+    Ok(packet.span())
 }
 
 /// Sends a packet on by a method that does not translate.
@@ -394,6 +399,7 @@ fn pass<F: Frame>(
 
 /// Returns the way to an address; `overhead` tells that it is the far end of a tunnel, whose path MTU
 /// may be known.
+#[inline]
 pub(super) fn route_to(
     tables: &Tables,
     now: Millis,
@@ -411,6 +417,7 @@ pub(super) fn route_to(
 
 /// Returns how long a packet may be for the way out if it is longer. `overhead` bytes will be added to
 /// it. Without a route nothing is too big: the packet is dropped for that where it is sent.
+#[inline]
 pub(super) fn too_big(
     tables: &Tables,
     packet: &Packet,

@@ -164,7 +164,7 @@ impl WorkerState {
         }
         self.counters.icmp_echo_replied.add(1);
         let out = Packet { src: packet.dst, dst: packet.src, ..*packet };
-        self.send_by(tables, context.now, frame, &out, route)
+        self.send_by(tables, context.now, frame, out.span(), route)
     }
 }
 
