@@ -15,6 +15,7 @@ pub mod checksum;
 pub mod conn;
 pub mod counters;
 pub mod crc32c;
+mod extensions;
 pub mod forward;
 pub mod fragment;
 mod frame;

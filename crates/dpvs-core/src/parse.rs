@@ -6,16 +6,14 @@
 
 use crate::DropReason;
 use crate::conn::SctpChunk;
+use crate::extensions::walk_extensions;
 use crate::fragment::{Fragment, FragmentKey};
 use crate::key::{Address, Endpoint, Key, QueryType};
 use crate::net::{Family, Mac, Protocol};
 use crate::wire::{
-    EtherType, EthernetHeader, IcmpHeader, Ipv4Header, Ipv6FragmentHeader, Ipv6Header, SctpHeader,
-    TcpFlags, TcpHeader, UdpHeader, VlanHeader, next_header, view,
+    EtherType, EthernetHeader, IcmpHeader, Ipv4Header, Ipv6Header, SctpHeader, TcpFlags, TcpHeader,
+    UdpHeader, VlanHeader, view,
 };
-
-/// Most IPv6 extension headers that are followed.
-pub const EXTENSION_HEADERS_MAX: usize = 8;
 
 /// An IP packet in a frame.
 #[derive(Clone, Copy, Debug)]
@@ -343,64 +341,6 @@ fn parse_v6(bytes: &[u8], l3: usize, packet: &mut Packet) -> Result<(), DropReas
     packet.fragment = fragment.map(Part::from);
     let upper = (chain.protocol, Family::V6);
     parse_part(whole, chain.offset, upper, fragment, &mut packet.payload)
-}
-
-/// Where a chain of IPv6 extension headers ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Chain {
-    /// Where the upper layer starts.
-    pub offset: usize,
-    /// The upper layer's protocol.
-    pub protocol: u8,
-    /// Where the fragment header stands, if there is one.
-    pub fragment_at: Option<usize>,
-    /// It says that this is a part other than the first.
-    pub is_later_fragment: bool,
-}
-
-/// A chain of extension headers that cannot be followed to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BrokenChain;
-
-/// Follows the extension headers from `offset` on (RFC 8200 section 4).
-///
-/// # Errors
-/// [`BrokenChain`] if a header does not fit or there are more than [`EXTENSION_HEADERS_MAX`].
-pub fn walk_extensions(bytes: &[u8], offset: usize, first: u8) -> Result<Chain, BrokenChain> {
-    let mut chain = Chain { offset, protocol: first, fragment_at: None, is_later_fragment: false };
-    for _ in 0..=EXTENSION_HEADERS_MAX {
-        let len = match chain.protocol {
-            next_header::HOP_BY_HOP
-            | next_header::ROUTING
-            | next_header::DESTINATION
-            | next_header::MOBILITY => {
-                let [_, len]: &[u8; 2] = view(bytes, chain.offset).ok_or(BrokenChain)?;
-                8 + 8 * usize::from(*len)
-            }
-            next_header::AUTHENTICATION => {
-                let [_, len]: &[u8; 2] = view(bytes, chain.offset).ok_or(BrokenChain)?;
-                8 + 4 * usize::from(*len)
-            }
-            next_header::FRAGMENT => {
-                let header: &Ipv6FragmentHeader = view(bytes, chain.offset).ok_or(BrokenChain)?;
-                chain.fragment_at = Some(chain.offset);
-                chain.is_later_fragment |= header.offset_more.get() & 0xfff8 != 0;
-                8
-            }
-            _ => return Ok(chain),
-        };
-        let [next]: &[u8; 1] = view(bytes, chain.offset).ok_or(BrokenChain)?;
-        chain.protocol = *next;
-        chain.offset += len;
-        if chain.offset > bytes.len() {
-            return Err(BrokenChain);
-        }
-        // What follows in a later fragment is data, not headers.
-        if chain.is_later_fragment {
-            return Ok(chain);
-        }
-    }
-    Err(BrokenChain)
 }
 
 /// Reads what a packet carries that may be part of a larger one.

@@ -6,13 +6,14 @@ mod sctp;
 mod sequences;
 mod table;
 mod tcp;
+mod view;
 mod wheel;
 
 pub use sctp::{Sctp, SctpChunk};
 pub use sequences::Sequences;
-pub(crate) use table::View;
 pub use table::{ConnIndex, ConnTable, Found, TableFull, Timer};
 pub use tcp::TcpState;
+pub(crate) use view::View;
 
 use crate::Millis;
 use crate::key::{Endpoint, Key};

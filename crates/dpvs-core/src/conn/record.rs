@@ -29,9 +29,9 @@ const NONE: u32 = u32::MAX;
 #[repr(align(64))]
 pub(super) struct Record {
     /// Source and destination of the inbound key, then of the outbound key; of IPv4.
-    addresses: [u32; 4],
+    addresses: [[u32; 2]; 2],
     /// The same of ports.
-    ports: [u16; 4],
+    ports: [[u16; 2]; 2],
     pub(super) service: ServiceId,
     pub(super) dest: DestId,
     /// When the last packet came: the low bits of the milliseconds.
@@ -63,8 +63,8 @@ const TAKEN: u8 = 32;
 impl Record {
     /// A place where no connection stands.
     pub(super) const VACANT: Record = Record {
-        addresses: [0; 4],
-        ports: [0; 4],
+        addresses: [[0; 2]; 2],
+        ports: [[0; 2]; 2],
         service: ServiceId { slot: 0, generation: 0 },
         dest: DestId { slot: 0, generation: 0 },
         seen: 0,
@@ -135,23 +135,23 @@ impl Record {
     /// Writes both keys; returns the addresses if they do not fit here.
     pub(super) fn set_keys(&mut self, inbound: &Key, outbound: &Key) -> Option<[Address; 4]> {
         let all = [inbound.src, inbound.dst, outbound.src, outbound.dst];
-        self.ports = [inbound.sport, inbound.dport, outbound.sport, outbound.dport];
+        self.ports = [[inbound.sport, inbound.dport], [outbound.sport, outbound.dport]];
         self.protocol = inbound.protocol;
         let narrow = all.map(Address::v4_bits);
         let is_wide = narrow.iter().any(Option::is_none);
         self.put(WIDE, is_wide);
-        self.addresses = narrow.map(Option::unwrap_or_default);
+        let [from, to, back_from, back_to] = narrow.map(Option::unwrap_or_default);
+        self.addresses = [[from, to], [back_from, back_to]];
         is_wide.then_some(all)
     }
 
     /// Returns the ends of a key, of IPv4: source, destination, their ports.
     #[inline]
     pub(super) fn narrow(&self, entry: Direction) -> ([u32; 2], [u16; 2]) {
-        let [a, b, c, d] = self.addresses;
-        let [e, f, g, h] = self.ports;
+        let ([inbound, outbound], [in_ports, out_ports]) = (self.addresses, self.ports);
         match entry {
-            Direction::Inbound => ([a, b], [e, f]),
-            Direction::Outbound => ([c, d], [g, h]),
+            Direction::Inbound => (inbound, in_ports),
+            Direction::Outbound => (outbound, out_ports),
         }
     }
 

@@ -7,23 +7,18 @@
 //! tombstones, no rehash, no allocation after the start. The hash is keyed at random, since clients
 //! choose the tuples.
 
-use super::record::{Kind, Record};
+use super::record::Record;
+use super::view::{RARE_WORDS, View, low};
 use super::wheel::Wheel;
-use super::{Conn, Direction, Sctp, Sequences, Sides, State};
+use super::{Conn, Direction, State};
 use crate::Millis;
 use crate::ids::position;
 use crate::key::{Address, Key};
-use crate::net::Protocol;
-use crate::tables::{DestId, Forward, ServiceId};
 use std::hash::BuildHasher;
 
 /// Longest run of slots that is searched.
 const PROBES_MAX: usize = 128;
 const EMPTY: u32 = u32::MAX;
-
-/// Words of what few connections have: the template, when the last path MTU was told, the high bits of
-/// both counts of packets, and what TCP's sequence numbers or SCTP's tags are.
-const RARE_WORDS: usize = 9;
 
 /// A connection's position in the slab of its worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -78,9 +73,9 @@ pub struct ConnTable {
     mask: usize,
     slab: Vec<Record>,
     /// Addresses of connections that have others than IPv4, as bits.
-    wide: Vec<[u128; 4]>,
+    pub(super) wide: Vec<[u128; 4]>,
     /// What few connections have.
-    rare: Vec<[u32; RARE_WORDS]>,
+    pub(super) rare: Vec<[u32; RARE_WORDS]>,
     /// The latest time that was heard of: records have the low bits of theirs.
     clock: Millis,
     free: Vec<u32>,
@@ -141,7 +136,7 @@ impl ConnTable {
     #[inline]
     pub(crate) fn view(&self, index: ConnIndex) -> Option<View<'_>> {
         let record = self.slab.get(position(index.0))?;
-        record.is_taken().then_some(View { table: self, record, index })
+        record.is_taken().then(|| View::new(self, record, index))
     }
 
     fn record_mut(&mut self, index: ConnIndex) -> Option<&mut Record> {
@@ -229,7 +224,7 @@ impl ConnTable {
     }
 
     /// Returns the time whose low bits these are: the last one that is not after the clock.
-    fn time(&self, low_bits: u32) -> Millis {
+    pub(super) fn time(&self, low_bits: u32) -> Millis {
         let age = low(self.clock).wrapping_sub(low_bits);
         Millis(self.clock.0.saturating_sub(u64::from(age)))
     }
@@ -496,271 +491,6 @@ impl ConnTable {
     }
 }
 
-/// The low bits of a time.
-fn low(time: Millis) -> u32 {
-    let [.., a, b, c, d] = time.0.to_be_bytes();
-    u32::from_be_bytes([a, b, c, d])
-}
-
-/// A connection as it stands in its table.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct View<'a> {
-    table: &'a ConnTable,
-    record: &'a Record,
-    index: ConnIndex,
-}
-
-impl View<'_> {
-    /// Returns the inbound key and the outbound key.
-    #[inline]
-    pub(crate) fn keys(&self) -> [Key; 2] {
-        let record = self.record;
-        let key = |entry, pair: usize| {
-            let ([src, dst], [sport, dport]) = record.narrow(entry);
-            let (mut from, mut to) = (Address::from_v4_bits(src), Address::from_v4_bits(dst));
-            if record.is_wide()
-                && let Some(wide) = self.table.wide.get(position(self.index.0))
-                && let Some([src, dst]) = wide.as_chunks().0.get(pair)
-            {
-                (from, to) = (Address::from_bits(*src), Address::from_bits(*dst));
-            }
-            Key { src: from, dst: to, sport, dport, protocol: record.protocol }
-        };
-        [key(Direction::Inbound, 0), key(Direction::Outbound, 1)]
-    }
-
-    fn rare(&self) -> [u32; RARE_WORDS] {
-        if !self.record.is_rare() {
-            return [0; RARE_WORDS];
-        }
-        self.table.rare.get(position(self.index.0)).copied().unwrap_or_default()
-    }
-
-    /// Returns the state.
-    #[inline]
-    pub(crate) fn state(&self) -> State {
-        match self.record.kind {
-            Kind::Tcp(state) => State::Tcp(state),
-            Kind::Udp => State::Udp,
-            Kind::Sctp => {
-                let [.., a, b, c, d, e] = self.rare();
-                State::Sctp(Sctp::from_words([a, b, c, d, e]))
-            }
-            Kind::Request => State::Request { reply: self.record.position() },
-            Kind::Reply => {
-                State::Reply { request: self.record.position().unwrap_or(ConnIndex(u32::MAX)) }
-            }
-            Kind::Template => State::Template { members: self.record.count() },
-        }
-    }
-
-    /// Returns whether it is the reply half of a query pair.
-    #[inline]
-    pub(crate) fn is_reply(&self) -> bool {
-        self.record.kind == Kind::Reply
-    }
-
-    /// Returns whether it is the request half.
-    #[inline]
-    pub(crate) fn is_request(&self) -> bool {
-        self.record.kind == Kind::Request
-    }
-
-    /// Returns the protocol.
-    #[inline]
-    pub(crate) fn protocol(&self) -> Protocol {
-        self.record.protocol
-    }
-
-    /// Returns the service.
-    #[inline]
-    pub(crate) fn service(&self) -> ServiceId {
-        self.record.service
-    }
-
-    /// Returns the real server.
-    #[inline]
-    pub(crate) fn dest(&self) -> DestId {
-        self.record.dest
-    }
-
-    /// Returns the forwarding method.
-    #[inline]
-    pub(crate) fn forward(&self) -> Forward {
-        self.record.forward
-    }
-
-    /// Returns by which keys it is found.
-    #[inline]
-    pub(crate) fn entries(&self) -> super::Entries {
-        self.record.entries()
-    }
-
-    /// Returns how long it may be idle.
-    #[inline]
-    pub(crate) fn timeout_ms(&self) -> u32 {
-        self.record.timeout_ms
-    }
-
-    /// Returns when it expires if it stays idle.
-    #[inline]
-    pub(crate) fn expires_at(&self) -> Millis {
-        self.table.time(self.record.seen) + u64::from(self.record.timeout_ms)
-    }
-
-    /// Returns its four ends.
-    #[inline]
-    pub(crate) fn sides(&self) -> Sides {
-        let [inbound, outbound] = self.keys();
-        if self.is_reply() {
-            Sides::of(&outbound, &inbound)
-        } else {
-            Sides::of(&inbound, &outbound)
-        }
-    }
-
-    /// Returns all of it.
-    fn whole(&self) -> Conn {
-        let [inbound, outbound] = self.keys();
-        let record = self.record;
-        let [template, told, in_high, out_high, words @ ..] = self.rare();
-        let [in_low, out_low] = record.packets;
-        let state = self.state();
-        let join = |high, low| u64::from(high) << u32::BITS | u64::from(low);
-        Conn {
-            inbound,
-            outbound,
-            state,
-            service: record.service,
-            dest: record.dest,
-            forward: record.forward,
-            entries: record.entries(),
-            template: template.checked_sub(1).map(ConnIndex),
-            last_seen: self.table.time(record.seen),
-            timeout_ms: record.timeout_ms,
-            sequences: match state {
-                State::Tcp(_) => Sequences::from_words(words),
-                _ => Sequences::default(),
-            },
-            mtu_told_at: record.is_told().then(|| self.table.time(told)),
-            in_packets: join(in_high, in_low),
-            out_packets: join(out_high, out_low),
-        }
-    }
-}
-
-impl Conn {
-    /// What of it stands beside its record.
-    fn rare(&self) -> [u32; RARE_WORDS] {
-        let template = self.template.map_or(0, |index| index.0.saturating_add(1));
-        let told = self.mtu_told_at.map_or(0, low);
-        let high = |packets: u64| low(Millis(packets >> u32::BITS));
-        let [a, b, c, d, e] = match self.state {
-            State::Sctp(state) => state.to_words(),
-            State::Tcp(_) => self.sequences.to_words(),
-            _ => [0; 5],
-        };
-        let (in_high, out_high) = (high(self.in_packets), high(self.out_packets));
-        [template, told, in_high, out_high, a, b, c, d, e]
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::super::{Entries, Sequences, State};
-    use super::*;
-    use crate::key::Address;
-    use crate::net::Protocol;
-    use crate::tables::{DestId, Forward, ServiceId};
-    use proptest::prelude::*;
-    use std::collections::HashMap;
-
-    fn conn(n: u16) -> Conn {
-        let key = |src, dst, sport, dport| Key {
-            src: Address::v4(src),
-            dst: Address::v4(dst),
-            sport,
-            dport,
-            protocol: Protocol::Udp,
-        };
-        Conn {
-            inbound: key([192, 0, 2, 1], [203, 0, 113, 80], n, 53),
-            outbound: key([10, 1, 1, 10], [10, 0, 0, 1], 53, n),
-            state: State::Udp,
-            service: ServiceId { slot: 0, generation: 0 },
-            dest: DestId { slot: 0, generation: 0 },
-            forward: Forward::FullNat,
-            entries: Entries::Both,
-            template: None,
-            last_seen: Millis(0),
-            timeout_ms: 1000,
-            sequences: Sequences::default(),
-            mtu_told_at: None,
-            in_packets: 0,
-            out_packets: 0,
-        }
-    }
-
-    #[test]
-    fn a_full_table_refuses_and_works_again_after_a_removal() {
-        let mut table = ConnTable::with_capacity(2);
-        let first = table.insert(conn(1)).unwrap();
-        table.insert(conn(2)).unwrap();
-        assert_eq!(table.insert(conn(3)), Err(TableFull));
-        assert!(table.find(&conn(3).inbound).is_none());
-        table.remove(first);
-        assert!(table.insert(conn(3)).is_ok());
-        assert!(table.find(&conn(1).outbound).is_none());
-    }
-
-    #[test]
-    fn a_used_connection_is_not_expired_and_an_idle_one_is() {
-        let mut table = ConnTable::with_capacity(4);
-        let used = table.insert(conn(1)).unwrap();
-        let idle = table.insert(conn(2)).unwrap();
-        table.update(used, |conn| conn.last_seen = Millis(900));
-        let expired = |table: &mut ConnTable, now| loop {
-            match table.pop_timer(Millis(now)) {
-                Timer::Idle(index) => return Some(index),
-                Timer::Used => {}
-                // The wheel does a bounded piece a call; this is far more than it needs.
-                Timer::None => return None,
-            }
-        };
-        assert_eq!(expired(&mut table, 1300), Some(idle));
-        assert_eq!(expired(&mut table, 1300), None);
-        assert_eq!(expired(&mut table, 2500), Some(used));
-    }
-
-    proptest! {
-        /// Against `HashMap`: whatever is put in and taken out, each key leads where it should.
-        #[test]
-        fn the_table_finds_what_a_hash_map_finds(
-            steps in proptest::collection::vec((0u16..300, any::<bool>()), 1..600),
-        ) {
-            let mut table = ConnTable::with_capacity(200);
-            let mut model: HashMap<u16, ConnIndex> = HashMap::new();
-            for (n, add) in steps {
-                if let Some(index) = model.get(&n).copied().filter(|_| !add) {
-                    prop_assert_eq!(table.remove(index).map(|c| c.inbound), Some(conn(n).inbound));
-                    model.remove(&n);
-                } else if add && !model.contains_key(&n) && model.len() < 200 {
-                    let index = table.insert(conn(n));
-                    prop_assert!(index.is_ok());
-                    model.extend(index.map(|index| (n, index)));
-                }
-                prop_assert_eq!(table.len(), model.len());
-            }
-            for n in 0..300 {
-                let expected = model.get(&n).copied();
-                let by = |key: &Key| table.find(key);
-                let found = by(&conn(n).inbound);
-                prop_assert_eq!(found.map(|f| f.index), expected);
-                prop_assert_eq!(found.map(|f| f.entry), expected.map(|_| Direction::Inbound));
-                let found = by(&conn(n).outbound);
-                prop_assert_eq!(found.map(|f| f.index), expected);
-                prop_assert_eq!(found.map(|f| f.entry), expected.map(|_| Direction::Outbound));
-            }
-        }
-    }
-}
+#[path = "table_tests.rs"]
+mod tests;

@@ -3,9 +3,10 @@
 
 use crate::DropReason;
 use crate::checksum;
+use crate::extensions::walk_extensions;
 use crate::key::{Address, Key, QueryType};
 use crate::net::{Family, Protocol};
-use crate::parse::{Packet, walk_extensions};
+use crate::parse::Packet;
 use crate::wire::{IcmpHeader, Ipv4Header, Ipv6Header, TcpHeader, UdpHeader, view};
 
 /// Bytes of a transport header that hold both ports: all that is needed of TCP, UDP and SCTP.

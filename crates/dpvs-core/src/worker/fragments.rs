@@ -6,7 +6,7 @@
 //! ports has it. From there they go the way of the first part: to the connection's owner.
 
 use super::WorkerState;
-use super::process::{Context, local_only};
+use super::process::{Context, Holder, local_only};
 use crate::conn::{Conn, Direction, Found};
 use crate::key::Key;
 use crate::parse::{Packet, Payload};
@@ -80,11 +80,15 @@ impl WorkerState {
         &mut self,
         now: Millis,
         packet: &Packet,
-        conn: &Conn,
+        holder: Holder<'_>,
         direction: Direction,
     ) {
-        if let Some(datagram) = packet.fragment_key() {
-            self.fragments.insert(now, datagram, Continuation::Here(*conn, direction));
+        let conn = match holder {
+            Holder::Table(found) => self.conns.get(found.index),
+            Holder::Nobody(conn) => Some(*conn),
+        };
+        if let (Some(datagram), Some(conn)) = (packet.fragment_key(), conn) {
+            self.fragments.insert(now, datagram, Continuation::Here(conn, direction));
         }
     }
 }

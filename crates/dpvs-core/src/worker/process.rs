@@ -259,13 +259,7 @@ impl WorkerState {
         // Before anything that takes time: the later parts may come in the same burst, also where
         // this one is cut first.
         if packet.is_first_fragment() {
-            let conn = match holder {
-                Holder::Table(found) => self.conns.get(found.index),
-                Holder::Nobody(conn) => Some(*conn),
-            };
-            if let Some(conn) = conn {
-                self.expect_parts(context.now, packet, &conn, direction);
-            }
+            self.expect_parts(context.now, packet, holder, direction);
         }
         let target = forward::towards(&course.sides, direction);
         let overhead = dest.map_or(0, |dest| forward::overhead(method, dest));
@@ -345,7 +339,7 @@ struct Course<'a> {
 
 /// Who has the connection.
 #[derive(Clone, Copy)]
-enum Holder<'a> {
+pub(super) enum Holder<'a> {
     /// The table.
     Table(Found),
     /// Nobody any more: the packet is the rest of a datagram, or the connection was for it alone.
