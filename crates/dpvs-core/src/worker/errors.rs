@@ -266,10 +266,7 @@ impl WorkerState {
         if !translates {
             // What the server sent past us is its own: the error goes where the data goes.
             let verdict = self.forward_by(context, frame, &packet, (conn, None), direction);
-            if !matches!(verdict, Verdict::Drop(_)) {
-                self.count_relayed(&packet, kind, direction);
-            }
-            return verdict;
+            return self.relayed(verdict, &packet, kind, direction);
         }
         let ends = forward::ends(&conn.sides(), direction);
         let source = error_source(context, conn, direction, packet.src, route);
@@ -278,20 +275,31 @@ impl WorkerState {
         if translate(frame.bytes_mut(), &packet, quote, outer, inner).is_none() {
             return Verdict::Drop(DropReason::IcmpBadQuote);
         }
-        self.count_relayed(&packet, kind, direction);
         let out = Packet { src: outer.src.address, dst: outer.dst.address, ..packet };
         debug_assert_eq!(out.dst, inner.src.address, "an error goes to whom it quotes");
-        self.send_by(tables, context.now, frame, out.span(), route)
+        let verdict = self.send_by(tables, context.now, frame, out.span(), route);
+        self.relayed(verdict, &packet, kind, direction)
     }
 
-    fn count_relayed(&self, packet: &Packet, kind: Kind, direction: Direction) {
-        let messages = &self.counters.icmp_messages;
-        let (counter, by_type) = match direction {
-            Direction::Inbound => (&self.counters.icmp_error_relayed_in, &messages.relayed_in),
-            Direction::Outbound => (&self.counters.icmp_error_relayed_out, &messages.relayed_out),
-        };
-        counter.add(1);
-        by_type.add(packet.family, kind.icmp_type);
+    /// Counts an error that goes on.
+    fn relayed(
+        &self,
+        verdict: Verdict,
+        packet: &Packet,
+        kind: Kind,
+        direction: Direction,
+    ) -> Verdict {
+        if !matches!(verdict, Verdict::Drop(_)) {
+            let counters = &self.counters;
+            let messages = &counters.icmp_messages;
+            let (counter, by_type) = match direction {
+                Direction::Inbound => (&counters.icmp_error_relayed_in, &messages.relayed_in),
+                Direction::Outbound => (&counters.icmp_error_relayed_out, &messages.relayed_out),
+            };
+            counter.add(1);
+            by_type.add(packet.family, kind.icmp_type);
+        }
+        verdict
     }
 
     /// Cuts off what does not fit the way out, and extensions that are not to be seen. Nothing is

@@ -6,7 +6,7 @@ use crate::conn::{Conn, Direction, Found, Sides};
 use crate::forward;
 use crate::icmp::generate;
 use crate::key::{Address, Key};
-use crate::net::Family;
+use crate::net::{Family, Protocol};
 use crate::parse::{Kind, Packet, Payload, Span, parse_into};
 use crate::tables::{Dest, DestId, Forward, LocalAddress, RouteLookup, Service, ServiceId, Tables};
 use crate::{BURST, DropReason, Frame, Millis, PortId, Verdict};
@@ -295,15 +295,24 @@ impl WorkerState {
             Holder::Nobody(_) if matches!(packet.payload, Payload::IcmpError { .. }) => {}
             Holder::Nobody(_) => self.account_traffic(packet, direction, (service, dest)),
         }
-        if direction == Direction::Inbound && packet.payload.is_query() {
-            self.counters.icmp_query_forwarded.add(1);
-            // A service of another protocol has pings by the policy of its address alone.
-            let key = service.and_then(|service| service.key.virtual_());
-            if key.is_some_and(|key| key.protocol != course.sides.protocol) {
-                self.counters.icmp_echo_forwarded.add(1);
-            }
+        let verdict = self.send_by(tables, context.now, frame, out, route);
+        if direction == Direction::Inbound
+            && packet.payload.is_query()
+            && !matches!(verdict, Verdict::Drop(_))
+        {
+            self.count_query(service, course.sides.protocol);
         }
-        self.send_by(tables, context.now, frame, out, route)
+        verdict
+    }
+
+    /// Counts a request that goes to a real server.
+    fn count_query(&self, service: Option<&Service>, protocol: Protocol) {
+        self.counters.icmp_query_forwarded.add(1);
+        // A service of another protocol has pings by the policy of its address alone.
+        let key = service.and_then(|service| service.key.virtual_());
+        if key.is_some_and(|key| key.protocol != protocol) {
+            self.counters.icmp_echo_forwarded.add(1);
+        }
     }
 }
 

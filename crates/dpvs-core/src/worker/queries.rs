@@ -162,9 +162,10 @@ impl WorkerState {
         if reply_in_place(frame.bytes_mut(), packet, query.opposite()).is_none() {
             return Verdict::Drop(DropReason::MalformedHeader);
         }
-        self.counters.icmp_echo_replied.add(1);
         let out = Packet { src: packet.dst, dst: packet.src, ..*packet };
-        self.send_by(tables, context.now, frame, out.span(), route)
+        let verdict = self.send_by(tables, context.now, frame, out.span(), route);
+        self.counters.icmp_echo_replied.add(u64::from(!matches!(verdict, Verdict::Drop(_))));
+        verdict
     }
 }
 
