@@ -354,6 +354,18 @@ worker_counters! {
     frames_in,
     /// Bytes of those.
     bytes_in,
+    /// Frames that came from kernel interfaces.
+    frames_from_kernel,
+    /// Frames made here: questions and answers of the link's protocols, errors and resets, parts of
+    /// what was too long.
+    frames_made,
+    /// Frames that ports took. What comes in, from kernel interfaces or is made goes out, to kernel
+    /// interfaces, is used up, or dropped for one reason; nothing else becomes of a frame.
+    frames_out,
+    /// Frames that kernel interfaces took.
+    frames_to_kernel,
+    /// Frames that had done their work: something was learned from them, or they were cut.
+    frames_used,
     /// Frames handed over by other workers.
     handed_in,
     /// Frames handed to their owners.

@@ -4,9 +4,9 @@
 
 mod icmp_shared;
 
-use dpvs_core::DropReason;
 use dpvs_core::net::Protocol;
 use dpvs_core::testing::{Lab, Outcome, PacketBuilder};
+use dpvs_core::{DropReason, Verdict};
 use icmp_shared::tally;
 
 /// No route leads there.
@@ -43,4 +43,18 @@ fn an_error_that_cannot_leave_is_not_counted_as_relayed() {
     // Of the server's router, about what the server got: it would go to the client.
     let router = PacketBuilder::new("10.1.1.254", "10.1.1.200");
     no_route(&mut lab, &router.icmp(3, 1, [0; 4], &seen[14..42]));
+}
+
+/// Or the frames that came in would not add up with those that went and were dropped.
+#[test]
+fn a_frame_that_is_learned_from_is_counted_as_used() {
+    let mut lab = Lab::new(1);
+    let [us, them] = [[203, 0, 113, 2], [203, 0, 113, 99]];
+    let mac = [2, 0, 0, 0, 0, 1];
+    let ethernet = [&PacketBuilder::OUR_MAC[..], &mac, &[8, 6]].concat();
+    let reply = [&[0, 1, 8, 0, 6, 4, 0, 2][..], &mac, &them, &PacketBuilder::OUR_MAC, &us].concat();
+    let outcome = lab.send(0, &[ethernet, reply].concat());
+    assert_eq!(outcome, Outcome::Other(Verdict::Consumed));
+    let counters = lab.workers[0].counters();
+    assert_eq!((counters.frames_in.get(), counters.frames_used.get()), (1, 1));
 }

@@ -5,7 +5,7 @@
 //! call, except the drivers that do.
 
 use crate::handoff::{Handed, Rings, Way};
-use crate::outlet::{Outlet, Outlets};
+use crate::outlet::{Outlet, Outlets, Sent};
 use crate::port_frame::PortFrame;
 use arrayvec::ArrayVec;
 use dpdk::{Mbuf, Pool, RxQueue, free_bulk};
@@ -26,6 +26,11 @@ pub(crate) struct Inlet {
     /// Frames whose hash is still to be compared with ours, on a port that steers by it.
     pub(crate) hashes_to_check: u16,
 }
+
+/// What is counted of frames that a port has taken.
+const TO_PORT: Sent = |counters| &counters.frames_out;
+/// What is counted of frames that a kernel interface has taken.
+const TO_KERNEL: Sent = |counters| &counters.frames_to_kernel;
 
 /// Frames of a queue whose hashes are compared at the start: if the port hashes in another way than
 /// it was told to, every flow would take a hand-over that nobody expects.
@@ -92,12 +97,12 @@ impl Ways {
     /// Sends a finished frame, by a queue of this worker or through another one.
     #[inline]
     fn send(&mut self, way: Way, frame: Mbuf) {
-        let outlet = match way {
-            Way::Port(port) => self.outlets.ports.get_mut(port.index()),
-            Way::Kernel(port) => self.outlets.kernel.get_mut(port.index()),
+        let (outlet, sent) = match way {
+            Way::Port(port) => (self.outlets.ports.get_mut(port.index()), TO_PORT),
+            Way::Kernel(port) => (self.outlets.kernel.get_mut(port.index()), TO_KERNEL),
         };
         match outlet {
-            Some(Outlet::Own(queue)) => queue.push(frame, &self.counters),
+            Some(Outlet::Own(queue)) => queue.push(frame, &self.counters, sent),
             Some(Outlet::Via(worker)) => {
                 if let Err(handed) = self.rings.push(*worker, Handed::Send(way, frame)) {
                     self.refuse(handed, DropReason::TransmitFull);
@@ -130,9 +135,13 @@ impl Ways {
 
     /// Sends and frees what has gathered.
     fn flush(&mut self) {
-        for outlet in self.outlets.ports.iter_mut().chain(&mut self.outlets.kernel) {
-            if let Outlet::Own(queue) = outlet {
-                queue.flush(&self.counters);
+        for (outlets, sent) in
+            [(&mut self.outlets.ports, TO_PORT), (&mut self.outlets.kernel, TO_KERNEL)]
+        {
+            for outlet in outlets {
+                if let Outlet::Own(queue) = outlet {
+                    queue.flush(&self.counters, sent);
+                }
             }
         }
         free_bulk(&mut self.freed);
@@ -202,9 +211,11 @@ impl Lane {
         }
         let port = inlet.port;
         for mbuf in self.received.drain(..) {
-            match PortFrame::received(mbuf, port) {
-                Some(frame) => self.frames.push(frame),
-                None => self.ways.counters.count_drop(DropReason::MultiSegment),
+            if let Some(frame) = PortFrame::received(mbuf, port) {
+                self.frames.push(frame);
+            } else {
+                self.ways.counters.frames_in.add(1);
+                self.ways.counters.count_drop(DropReason::MultiSegment);
             }
         }
         if inlet.hashes_to_check > 0 {
@@ -253,6 +264,8 @@ impl Lane {
         if inlet.queue.burst(&mut self.received) == 0 {
             return false;
         }
+        let count = u64::try_from(self.received.len()).unwrap_or(0);
+        self.ways.counters.frames_from_kernel.add(count);
         for mbuf in self.received.drain(..) {
             self.ways.send(Way::Port(inlet.port), mbuf);
         }
@@ -279,10 +292,17 @@ impl Lane {
     fn split(&mut self, now: Millis) {
         while let Some((whole, mtu)) = self.to_split.pop() {
             let mut pieces: ArrayVec<PortFrame, PIECES_MAX> = ArrayVec::new();
-            if let Err(reason) = cut(&self.worker, &self.pool, (&whole, mtu), &mut pieces) {
-                self.worker.count_drop(reason);
-                // Part of a datagram is worth nothing.
-                pieces.drain(..).for_each(|piece| self.ways.free(piece.into_mbuf()));
+            match cut(&self.worker, &self.pool, (&whole, mtu), &mut pieces) {
+                Ok(()) => {
+                    let count = u64::try_from(pieces.len()).unwrap_or(0);
+                    self.ways.counters.frames_made.add(count);
+                    self.ways.counters.frames_used.add(1);
+                }
+                Err(reason) => {
+                    self.worker.count_drop(reason);
+                    // Part of a datagram is worth nothing.
+                    pieces.drain(..).for_each(|piece| self.ways.free(piece.into_mbuf()));
+                }
             }
             self.ways.free(whole.into_mbuf());
             let mut pieces = pieces.into_iter().peekable();

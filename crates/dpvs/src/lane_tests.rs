@@ -56,6 +56,7 @@ fn dpdk_long_chains_full_rings_and_full_queues_are_counted() {
     let mut lane = Lane::new(worker, inlets, ways_in, pool.clone());
     assert!(lane.round(Millis(1)));
     assert_eq!(counters.drops(DropReason::MultiSegment), 1);
+    assert_eq!(counters.frames_in.get(), 1, "what is dropped came in");
 
     // The other worker does not take what it is handed: its ring fills up.
     let mut rings = mesh(2);
@@ -83,4 +84,5 @@ fn dpdk_long_chains_full_rings_and_full_queues_are_counted() {
         sent += 1;
         assert!(sent < 4000, "the device never fills up");
     }
+    assert_eq!(counters.frames_out.get() + 3, sent, "each went, or was dropped");
 }

@@ -4,7 +4,7 @@
 
 use arrayvec::ArrayVec;
 use dpdk::{Mbuf, TxQueue, free_bulk};
-use dpvs_core::counters::WorkerCounters;
+use dpvs_core::counters::{Counter, WorkerCounters};
 use dpvs_core::{BURST, DropReason, WorkerId};
 
 /// Attempts to send what a queue did not take at once. More would hold up what comes in.
@@ -31,6 +31,9 @@ pub(crate) struct Outlets {
     pub(crate) kernel: Vec<Outlet>,
 }
 
+/// Which counter counts what a queue has taken.
+pub(crate) type Sent = fn(&WorkerCounters) -> &Counter;
+
 /// A transmit queue and the frames that gather for it.
 #[derive(Debug)]
 pub(crate) struct OwnQueue {
@@ -44,11 +47,11 @@ impl OwnQueue {
         OwnQueue { queue, frames: ArrayVec::new() }
     }
 
-    /// Takes a frame to be sent with the next flush.
+    /// Takes a frame to be sent with the next flush. `sent` of the counters counts what went.
     #[inline]
-    pub(crate) fn push(&mut self, frame: Mbuf, counters: &WorkerCounters) {
+    pub(crate) fn push(&mut self, frame: Mbuf, counters: &WorkerCounters, sent: Sent) {
         if self.frames.is_full() {
-            self.flush(counters);
+            self.flush(counters, sent);
         }
         // `flush` leaves it empty.
         self.frames.push(frame);
@@ -56,12 +59,13 @@ impl OwnQueue {
 
     /// Sends what has gathered. What the port does not take is counted and freed.
     #[inline]
-    pub(crate) fn flush(&mut self, counters: &WorkerCounters) {
+    pub(crate) fn flush(&mut self, counters: &WorkerCounters, sent: Sent) {
         for _ in 0..TRIES_MAX {
             if self.frames.is_empty() {
                 return;
             }
-            self.queue.burst(&mut self.frames);
+            let count = self.queue.burst(&mut self.frames);
+            sent(counters).add(u64::try_from(count).unwrap_or(0));
         }
         for _ in &self.frames {
             counters.count_drop(DropReason::TransmitFull);

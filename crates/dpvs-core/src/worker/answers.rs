@@ -89,7 +89,9 @@ impl WorkerState {
             Verdict::Drop(_) => Verdict::Drop(reason),
             verdict => {
                 count(&self.counters);
+                // What came in is dropped; what leaves in its place is another frame.
                 self.counters.count_drop(reason);
+                self.counters.frames_made.add(1);
                 verdict
             }
         }

@@ -204,17 +204,20 @@ impl Worker {
     /// Looks again at a frame with the verdict [`Verdict::Wait`].
     pub fn resolve<F: Frame>(&mut self, now: Millis, hop: NextHop, frame: &mut F) -> Verdict {
         let verdict = self.state.next_hop(&self.tables, now, hop, frame.bytes_mut());
-        self.state.counted(verdict)
+        self.state.count_end(&verdict);
+        verdict
     }
 }
 
 impl WorkerState {
-    /// Counts a drop, once, where its verdict is final.
-    fn counted(&self, verdict: Verdict) -> Verdict {
-        if let Verdict::Drop(reason) = verdict {
-            self.counters.count_drop(reason);
+    /// Counts the end of a frame, once, where its verdict is final.
+    #[inline]
+    fn count_end(&self, verdict: &Verdict) {
+        match verdict {
+            Verdict::Drop(reason) => self.counters.count_drop(*reason),
+            Verdict::Consumed => self.counters.frames_used.add(1),
+            _ => {}
         }
-        verdict
     }
 
     /// Sends a finished packet on its way: route, Ethernet header, link address of the next hop.
@@ -292,7 +295,9 @@ impl WorkerState {
         let fits = parts.iter().all(|part| bytes.try_extend_from_slice(part).is_ok());
         debug_assert!(fits, "what we make is at most {MADE_LEN_MAX} bytes long");
         // A full outbox loses a question that will be asked again.
-        let _ = self.made.try_push(MadeFrame { port, bytes });
+        if self.made.try_push(MadeFrame { port, bytes }).is_ok() {
+            self.counters.frames_made.add(1);
+        }
     }
 }
 

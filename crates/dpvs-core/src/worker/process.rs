@@ -100,9 +100,7 @@ impl Worker {
                 Ok(Kind::Arp(offset)) => state.arp(&context, frame, offset),
                 Ok(Kind::Other) => to_kernel(&context, DropReason::NotIp),
             };
-            if let Verdict::Drop(reason) = *verdict {
-                state.counters.count_drop(reason);
-            }
+            state.count_end(verdict);
         }
     }
 }

@@ -402,8 +402,9 @@ pub fn everywhere(test: impl Fn(usize, usize)) {
     }
 }
 
-/// What every frame counts on its way through the workers.
-const ARRIVALS: [&str; 4] = ["frames_in", "bytes_in", "handed_in", "steered"];
+/// What every frame counts on its way through the workers, or where its way ends.
+const ARRIVALS: [&str; 6] =
+    ["frames_in", "bytes_in", "handed_in", "steered", "frames_made", "frames_used"];
 
 /// Returns all counters of all workers, drops among them.
 pub fn counts(lab: &Lab) -> BTreeMap<&'static str, u64> {
