@@ -8,6 +8,7 @@ mod netns_direct;
 mod netns_drops;
 mod netns_echo;
 mod netns_examples;
+mod netns_flood;
 mod netns_fragments;
 mod netns_full_nat;
 mod netns_life;

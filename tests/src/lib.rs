@@ -8,6 +8,7 @@
 #![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
 pub mod daemon;
+pub mod flood;
 pub mod flows;
 pub mod lab;
 pub mod namespace;
