@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::tests_outside_test_module, reason = "an integration test")]
 
 mod cells;
+mod netns_clients;
 mod netns_control;
 mod netns_direct;
 mod netns_drops;

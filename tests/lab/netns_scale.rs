@@ -38,7 +38,7 @@ fn rules() -> String {
 ///
 /// After its last request `ping` waits for two round trips and no longer, so the last replies of a
 /// round may be late; any before them would be lost.
-fn ping(lab: &Lab, is_over: &AtomicBool) -> usize {
+pub(crate) fn ping(lab: &Lab, is_over: &AtomicBool) -> usize {
     const ROUND: usize = 250;
     const LATE_MAX: usize = 50;
     let mut sent = 0;
@@ -54,7 +54,7 @@ fn ping(lab: &Lab, is_over: &AtomicBool) -> usize {
 }
 
 /// Asks over UDP until `is_over`, each time after the last answer; returns how many were sent.
-fn ask_on(lab: &Lab, is_over: &AtomicBool) -> usize {
+pub(crate) fn ask_on(lab: &Lab, is_over: &AtomicBool) -> usize {
     let socket = udp_client(&lab.client(), "10.0.0.100:5000");
     let mut sent = 0;
     while !is_over.load(Ordering::Relaxed) {
