@@ -15,7 +15,7 @@ PACKAGES := libdpdk-dev libclang-dev pkg-config gcc make libc6-dev \
 	curl netcat-openbsd socat util-linux python3
 DAEMON := -p dpvs -p ipvsadm -p dpip
 
-.PHONY: help setup setup-dev build demo lab test test-unit bench lint fmt fuzz-smoke clean-lab
+.PHONY: help setup setup-dev build demo lab test test-unit bench bench-flood lint fmt fuzz-smoke clean-lab
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -67,6 +67,9 @@ test-unit: ## Runs the tests that need neither root nor libdpdk
 
 bench: setup ## Prints the performance tables
 	cargo bench -p dpvs-bench
+
+bench-flood: build ## Prints what a flood of ICMP does to a transfer (root)
+	DPVS_BIN_DIR=$(CURDIR)/target/release cargo run --release -q -p dpvs-tests --bin bench_flood
 
 lint: setup ## Checks format, lints, documentation, licences and the sources' tidiness
 	cargo fmt --all --check

@@ -118,6 +118,13 @@ impl Flood {
     }
 }
 
+/// Returns how many frames a port has received, if there is such a port.
+pub fn received(lab: &Lab, device: &str) -> Option<u64> {
+    let mut client = lab.daemon().client();
+    let links = client.call::<method::LinkList>(&DeviceFilter::default()).expect("link.list");
+    links.links.iter().find(|link| link.device == device).map(|link| link.stats.in_packets)
+}
+
 /// Returns what was counted since a moment, once all of it is.
 #[track_caller]
 pub fn counted_since(lab: &Lab, before: &Ledger) -> Ledger {
