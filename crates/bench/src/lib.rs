@@ -5,8 +5,8 @@
 //! no port, no ring. `make bench` runs them.
 
 use dpvs_core::net::Protocol;
-use dpvs_core::testing::{HeapFrame, Lab, PacketBuilder};
-use dpvs_core::{BURST, Verdict};
+use dpvs_core::testing::{HeapFrame, Lab, PacketBuilder, address, service_key};
+use dpvs_core::{BURST, PortId, Verdict};
 
 /// A balancer with established connections, and the next data packet of each.
 #[derive(Debug)]
@@ -22,7 +22,15 @@ impl Flows {
     pub fn udp(count: usize) -> Self {
         let mut lab = Lab::with_addresses(1, count.max(1024));
         lab.service(Protocol::Udp, "203.0.113.80", 53, &[("10.1.1.10", 5300), ("10.1.1.11", 5300)]);
-        lab.change(|draft| draft.tables_mut().limits.local_port_min = 1);
+        lab.change(|draft| {
+            draft.tables_mut().limits.local_port_min = 1;
+            // One has 131,070 ports for the two servers.
+            let key = service_key(Protocol::Udp, "203.0.113.80", 53);
+            for n in 0..count / 100_000 {
+                let added = draft.add_laddr(&key, address(&format!("10.1.2.{n}")), PortId(0));
+                debug_assert!(added.is_ok(), "each is another");
+            }
+        });
         let mut flows = Flows { lab, frames: Vec::with_capacity(count), next: 0 };
         for n in 0..u32::try_from(count).unwrap_or(u32::MAX) {
             let [_, a, b, c] = n.to_be_bytes();

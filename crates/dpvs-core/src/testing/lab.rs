@@ -207,14 +207,24 @@ impl Lab {
 
     /// Gives a command to one worker and returns its answer.
     pub fn command(&mut self, worker: usize, command: Command) -> Event {
-        self.commands[worker].push(command).unwrap();
+        self.order(worker, command);
         for _ in 0..1_000_000 {
             self.poll();
-            if let Ok(event) = self.events[worker].pop() {
+            if let Some(event) = self.answer(worker) {
                 return event;
             }
         }
         panic!("no answer");
+    }
+
+    /// Gives a command to one worker, which is carried out as it is polled.
+    pub fn order(&mut self, worker: usize, command: Command) {
+        self.commands[worker].push(command).unwrap();
+    }
+
+    /// Returns the next answer of a worker, if there is one yet.
+    pub fn answer(&mut self, worker: usize) -> Option<Event> {
+        self.events[worker].pop().ok()
     }
 
     /// Lets every worker do its work between bursts once.

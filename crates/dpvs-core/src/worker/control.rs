@@ -12,8 +12,11 @@ use std::sync::Arc;
 
 /// Most timers looked at between two bursts.
 const EXPIRE_MAX: usize = 64;
-/// Most places of the connection table looked at between two bursts.
-const SCAN_MAX: u32 = 1024;
+/// Most places of the connection table looked at between two bursts: frames wait for less than
+/// 100 us (`cargo bench -p dpvs-bench --bench slices`).
+const SCAN_MAX: u32 = 512;
+/// Most places of it emptied between two bursts.
+const FLUSH_MAX: u32 = 64;
 
 /// Where the positions of templates start in a walk over the connections: no table of connections
 /// is that large.
@@ -181,7 +184,7 @@ impl Worker {
     fn flush_piece(&mut self, from: u32) {
         let (conns, templates) = (self.state.conns.positions(), self.state.templates.positions());
         let last = conns.max(templates);
-        let end = from.saturating_add(SCAN_MAX / 4).min(last);
+        let end = from.saturating_add(FLUSH_MAX).min(last);
         for index in (from..end).map(ConnIndex) {
             // A reply goes with its request.
             if self.state.conns.view(index).is_some_and(|conn| !conn.is_reply()) {

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 /// Most connections of a page.
 const ROWS_MAX: u32 = 1000;
-/// How long one page may take: a worker looks at a thousand places of its table at a time, and
+/// How long one page may take: a worker looks at some hundred places of its table at a time, and
 /// other clients wait meanwhile. The next page goes on from there.
 const PAGE_TIME: Duration = Duration::from_millis(20);
 
