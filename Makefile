@@ -15,10 +15,11 @@ PACKAGES := libdpdk-dev libclang-dev pkg-config gcc make libc6-dev \
 	curl netcat-openbsd socat util-linux python3
 DAEMON := -p dpvs -p ipvsadm -p dpip
 
-.PHONY: help setup setup-dev build demo lab test test-unit bench bench-flood lint fmt fuzz-smoke clean-lab
+.PHONY: help setup setup-dev build demo lab test test-unit bench bench-flood bench-listing \
+	lint fmt fuzz-smoke clean-lab
 
 help: ## Lists the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 setup: ## Installs the Debian packages that are missing (root)
 	@missing=(); \
@@ -70,6 +71,9 @@ bench: setup ## Prints the performance tables
 
 bench-flood: build ## Prints what a flood of ICMP does to a transfer (root)
 	DPVS_BIN_DIR=$(CURDIR)/target/release cargo run --release -q -p dpvs-tests --bin bench_flood
+
+bench-listing: build ## Prints how long large listings take (root)
+	DPVS_BIN_DIR=$(CURDIR)/target/release cargo run --release -q -p dpvs-tests --bin bench_listing
 
 lint: setup ## Checks format, lints, documentation, licences and the sources' tidiness
 	cargo fmt --all --check
