@@ -350,3 +350,32 @@ fn a_local_address_is_not_a_real_servers() {
         assert_eq!(refused.text, "a real server of the service has the address");
     });
 }
+
+// ---- what a real server may be
+
+#[test]
+fn a_server_with_port_0_is_asked_at_the_port_of_its_service() {
+    for method in [Forward::FullNat, Forward::Nat] {
+        let mut lab = Lab::new(1);
+        lab.serve(&tcp(), RR, &[(end(R, 0), DestSettings::new(method))]);
+        lab.send(0, &p(C, V).tcp(4000, 80, SYN, &[])).sent();
+        let (_, conn) = lab.all().remove(0);
+        assert_eq!(conn.dest_end(), end(R, 80), "{method:?}");
+        let out = lab.send(0, &answer(&conn, SYNACK)).sent();
+        // From port 80 to port 4000.
+        assert_eq!(out[34..38], [0, 80, 0x0f, 0xa0], "{method:?}");
+    }
+}
+
+/// Every link has these addresses, and which link is meant cannot be said.
+#[test]
+fn a_link_local_address_is_no_server() {
+    let mut lab = Lab::new(1);
+    let key = service_key(Protocol::Tcp, "2001:db8::80", 80);
+    lab.change(|draft| {
+        draft.add_service(key, RR).unwrap();
+        let server = DestSettings::new(Forward::Nat);
+        let refused = draft.add_dest(&key, end("fe80::1", 80), server).unwrap_err();
+        assert_eq!(refused.text, "fe80::1 is not a host's address");
+    });
+}

@@ -396,12 +396,12 @@ fn check_settings(key: &ServiceKey, settings: &ServiceSettings) -> Result<(), Re
 }
 
 pub(super) fn check_unicast(address: Address, field: &'static str) -> Result<(), Refusal> {
-    if is_unicast(address) {
-        Ok(())
-    } else {
-        Err(Refusal::new(RefusalKind::Invalid, format!("{address:?} is not a host's address"))
-            .at(field))
-    }
+    if is_unicast(address) { Ok(()) } else { Err(not_a_host(address, field)) }
+}
+
+/// Refuses an address that no single host has.
+pub(super) fn not_a_host(address: Address, field: &'static str) -> Refusal {
+    Refusal::new(RefusalKind::Invalid, format!("{address:?} is not a host's address")).at(field)
 }
 
 fn is_unicast(address: Address) -> bool {

@@ -2,7 +2,7 @@
 //! A changeable copy of the tables: real servers.
 
 use super::dest::DestShared;
-use super::draft::{REMEMBERED_MAX, check_unicast, release};
+use super::draft::{REMEMBERED_MAX, check_unicast, not_a_host, release};
 use super::service::DestPlace;
 use super::{
     Dest, DestId, DestSettings, Draft, Forward, NatEnd, Refusal, RefusalKind, Service, ServiceKey,
@@ -11,6 +11,7 @@ use super::{
 use crate::forward;
 use crate::ids::position;
 use crate::key::Endpoint;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Greatest weight, as in IPVS.
@@ -131,6 +132,10 @@ fn check_dest(
     settings: &DestSettings,
 ) -> Result<(), Refusal> {
     check_unicast(endpoint.address, "address")?;
+    if matches!(endpoint.address.ip(), IpAddr::V6(ip) if ip.is_unicast_link_local()) {
+        // Every link has all of them, and a real server is named without one.
+        return Err(not_a_host(endpoint.address, "address"));
+    }
     if settings.weight > WEIGHT_MAX {
         return Err(Refusal::new(RefusalKind::Range, "a weight is 0 to 65535").at("weight"));
     }
@@ -142,9 +147,6 @@ fn check_dest(
         let invalid = |text: &str| Err(Refusal::new(RefusalKind::Invalid, text).at("port"));
         if key.protocol.is_icmp() && endpoint.port != 0 {
             return invalid("real servers of ICMP services have port 0");
-        }
-        if !key.protocol.is_icmp() && key.port != 0 && endpoint.port == 0 {
-            return invalid("port 0 needs a service with port 0");
         }
     }
     forward::check(tables, key, endpoint, settings)
