@@ -112,7 +112,10 @@ impl AccessList {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Print the help.
-    Help,
+    Help {
+        /// The name that the program was started by.
+        program: String,
+    },
     /// Print the version.
     Version,
     /// Add a service.

@@ -96,7 +96,10 @@ fn parse_scan(program: &[u8], scan: Scan, names: &dyn Names) -> Result<Invocatio
     };
     let command = as_command(first.id).ok_or_else(|| Failure::try_help(program))?.id;
     match command {
-        Id::Help => return Ok(simple(Action::Help)),
+        Id::Help => {
+            let program = String::from_utf8_lossy(program).into_owned();
+            return Ok(simple(Action::Help { program }));
+        }
         Id::Version => return Ok(simple(Action::Version)),
         Id::StartDaemon | Id::StopDaemon => check_daemon_state(first)?,
         _ => {}

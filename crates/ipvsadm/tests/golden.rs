@@ -166,7 +166,7 @@ fn expected(case: &Case) -> Outcome {
     if case.stdout.starts_with("ipvsadm v1.31") {
         let long = case.stdout.contains("Usage:");
         let version = ipvsadm::help::version_text();
-        let stdout = if long { ipvsadm::help::help_text() } else { version };
+        let stdout = if long { ipvsadm::help::help_text(&case.argv[0]) } else { version };
         return Outcome { stdout, stderr, rc: 0 };
     }
     Outcome { stdout, stderr: NOT_RUNNING.to_owned(), rc: 2 }

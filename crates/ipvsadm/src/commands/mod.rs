@@ -58,7 +58,7 @@ impl<'a> Session<'a> {
             return self.write(&write?);
         }
         match invocation.action {
-            Action::Help => self.out.write(&help_text()),
+            Action::Help { program } => self.out.write(&help_text(&program)),
             Action::Version => self.out.write(&version_text()),
             Action::ListServices(listing) => return list::services(self, &listing, format),
             Action::ListConnections(listing) => return list::connections(self, listing, format),

@@ -8,6 +8,8 @@ use std::io::ErrorKind;
 
 /// How the daemon says of an address that it is not unicast.
 const NOT_UNICAST: &str = "is not a host's address";
+/// How it says the same of an IPv6 address that stands for an IPv4 address.
+const IS_MAPPED: &str = "is IPv4-mapped: give it as IPv4";
 
 /// What was asked of the daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +83,9 @@ fn stock_text(operation: Operation, error: &RpcError) -> Option<&'static str> {
         (O::DelBlacklist, E::NoDest) => "No such deny address",
         (O::DelWhitelist, E::NoDest) => "No such allow address",
         (_, E::Permission) => "Permission denied (you must be root)",
-        (_, E::Invalid) if error.message.ends_with(NOT_UNICAST) => {
+        (_, E::Invalid)
+            if error.message.ends_with(NOT_UNICAST) || error.message.ends_with(IS_MAPPED) =>
+        {
             "Invalid operation.  Possibly wrong module version, address not unicast, ..."
         }
         (_, E::NoMemory) => "Memory allocation problem",

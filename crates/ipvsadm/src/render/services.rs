@@ -325,3 +325,7 @@ fn scaled(number: u64, exact: bool) -> String {
 #[cfg(test)]
 #[path = "services_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "dpvs_tests.rs"]
+mod dpvs_tests;

@@ -80,7 +80,7 @@ impl Run {
         }
         self.settle(session)?;
         // Help and version end the program wherever they stand.
-        let is_end = matches!(invocation.action, Action::Help | Action::Version);
+        let is_end = matches!(invocation.action, Action::Help { .. } | Action::Version);
         let outcome = session.execute(invocation);
         session.out.flush();
         match outcome {
