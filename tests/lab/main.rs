@@ -12,6 +12,7 @@ mod netns_examples;
 mod netns_flood;
 mod netns_fragments;
 mod netns_full_nat;
+mod netns_golden;
 mod netns_life;
 mod netns_local;
 mod netns_nat;
