@@ -20,6 +20,7 @@ mod netns_no_server;
 mod netns_path_mtu;
 mod netns_ping;
 mod netns_provisioning;
+mod netns_save;
 mod netns_scale;
 mod netns_servers;
 mod netns_sessions;

@@ -186,7 +186,7 @@ fn expected_listing(id: &str, text: &str) -> String {
     text.lines().filter(stands).flat_map(|line| [line, "\n"]).collect()
 }
 
-fn in_order(id: &str, text: String) -> Vec<String> {
+fn in_order(id: &str, text: &str) -> Vec<String> {
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
     if ANY_ORDER.iter().any(|cases| id.starts_with(cases)) {
         lines.sort_unstable();
@@ -216,16 +216,16 @@ fn differences(lab: &Lab, case: &Value) -> Vec<String> {
     }
     let mut found = Vec::new();
     let listings = [expected_listing(id, &want.stdout), have.stdout.clone()];
-    let [listed, is_listed] = listings.map(|text| in_order(id, text));
+    let [listed, is_listed] = listings.map(|text| in_order(id, &text));
     let ends = [&want, &have].map(|outcome| (&outcome.stderr, outcome.rc));
     if !CHECKED_WITHOUT_DAEMON.contains(&id) && (listed != is_listed || ends[0] != ends[1]) {
         found.push(format!("{id} {argv:?}\n  want {want:?}\n  have {have:?}"));
     }
     if let Some(rules) = case.get("rules_after").and_then(Value::as_str) {
         let other = OTHER_RULES.iter().find(|rules| rules.0 == id).map(|rules| rules.1);
-        let want = in_order(id, expected_listing(id, other.unwrap_or(rules)));
+        let want = in_order(id, &expected_listing(id, other.unwrap_or(rules)));
         let have = ipvsadm(lab, &["ipvsadm", "-Sn"], "").stdout;
-        let have = in_order(id, as_saved_by_the_original(&have));
+        let have = in_order(id, &as_saved_by_the_original(&have));
         if want != have {
             found.push(format!("{id} {argv:?}, rules\n  want {want:#?}\n  have {have:#?}"));
         }
