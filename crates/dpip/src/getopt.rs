@@ -6,15 +6,15 @@
 
 /// One option. Those without a letter are additions of this program.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Spec<T> {
+pub struct Spec<T> {
     /// The letter, if it has one.
-    pub(crate) short: Option<u8>,
+    pub short: Option<u8>,
     /// The long name, if it has one.
-    pub(crate) long: Option<&'static str>,
+    pub long: Option<&'static str>,
     /// Whether a value must follow.
-    pub(crate) takes_value: bool,
+    pub takes_value: bool,
     /// What it means.
-    pub(crate) id: T,
+    pub id: T,
 }
 
 /// One step of the scan.

@@ -28,7 +28,9 @@ mod watch;
 mod words;
 
 pub use cli::{Outcome, Parsed, parse};
-pub use options::Options;
+pub use getopt::Spec;
+pub use options::{Id as OptionId, Options, TABLE as OPTIONS};
 pub use request::Request;
 pub use run::run;
 pub use stop::{client_error_text, refusal_text};
+pub use words::{OBJECTS, Object};

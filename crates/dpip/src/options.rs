@@ -42,8 +42,10 @@ pub struct Options {
     pub socket: Option<PathBuf>,
 }
 
+/// What an option is, whatever it is written like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Id {
+#[allow(missing_docs, reason = "the names are those of the long options")]
+pub enum Id {
     Verbose,
     Help,
     Version,
@@ -70,7 +72,8 @@ const fn valued(short: Option<u8>, long: Option<&'static str>, id: Id) -> Spec<I
     Spec { short, long, takes_value: true, id }
 }
 
-const TABLE: &[Spec<Id>] = &[
+/// All options.
+pub const TABLE: &[Spec<Id>] = &[
     flag(Some(b'v'), Some("verbose"), Id::Verbose),
     flag(Some(b'h'), Some("help"), Id::Help),
     flag(Some(b'V'), Some("version"), Id::Version),

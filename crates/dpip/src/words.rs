@@ -6,7 +6,7 @@ use crate::stop::Stop;
 /// What a command is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is the word of the command line")]
-pub(crate) enum Object {
+pub enum Object {
     Link,
     Addr,
     Route,
@@ -27,7 +27,8 @@ pub(crate) enum Object {
     Config,
 }
 
-const OBJECTS: &[(Object, &str)] = &[
+/// All objects with their words, in the order of the help.
+pub const OBJECTS: &[(Object, &str)] = &[
     (Object::Link, "link"),
     (Object::Addr, "addr"),
     (Object::Route, "route"),
@@ -55,14 +56,26 @@ impl Object {
     }
 
     /// Returns the object's word.
-    pub(crate) fn word(self) -> &'static str {
+    pub fn word(self) -> &'static str {
         OBJECTS.iter().find(|row| row.0 == self).map_or("", |row| row.1)
     }
 
     /// Tells whether the daemon has such objects.
-    pub(crate) fn is_offered(self) -> bool {
-        use Object::{Addr, Config, Echo, Icmp, Link, Neigh, Route};
-        matches!(self, Link | Addr | Route | Neigh | Echo | Icmp | Config)
+    pub fn is_offered(self) -> bool {
+        !self.commands().is_empty()
+    }
+
+    /// Returns the words of the commands that the object has besides `help`.
+    pub fn commands(self) -> &'static [&'static str] {
+        match self {
+            Object::Link => &["show", "set"],
+            Object::Addr | Object::Route => &["show", "add", "replace", "set", "del", "flush"],
+            Object::Neigh => &["show", "add", "replace", "del"],
+            Object::Echo => &["show", "set", "del"],
+            Object::Icmp => &["show", "servers", "decisions"],
+            Object::Config => &["show", "test", "replace"],
+            _ => &[],
+        }
     }
 }
 
