@@ -3,7 +3,7 @@
 
 use crate::config::{self, Config};
 use crate::{logging, preflight, runtime};
-use clap::Parser;
+use clap::{CommandFactory as _, Parser};
 use dpdk::PortSpec;
 use dpvs_core::steering::WORKERS_MAX;
 use std::fmt::Write as _;
@@ -76,6 +76,11 @@ impl FromStr for PortArgument {
     }
 }
 
+/// Returns what the command line may say, for the manual page and for shells.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// Runs the daemon as the command line says; the exit code is for the shell.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -146,7 +151,6 @@ fn how_to_start() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
 
     fn parse(arguments: &[&str]) -> Result<Cli, String> {
         let all = [&["dpvs"], arguments].concat();
@@ -155,7 +159,7 @@ mod tests {
 
     #[test]
     fn the_command_is_consistent() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]

@@ -109,6 +109,34 @@ fn the_shipped_file_is_the_default_with_one_port() {
     assert_eq!(rest, Config::default());
 }
 
+/// Returns the names that a text's unknown `nonesuch` could have been.
+fn known_instead(text: &str) -> Vec<String> {
+    let error = parse(text).unwrap_err();
+    let (_, known) = error.split_once("`nonesuch`, expected ").unwrap();
+    known.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// The manual page is made from the shipped file.
+#[test]
+fn the_shipped_file_names_every_key() {
+    let shipped = include_str!("../../../packaging/dpvs.toml");
+    let sections = known_instead("[nonesuch]");
+    assert_eq!(sections.len(), 10);
+    for section in sections {
+        let header = match section.as_str() {
+            "port" | "echo" => format!("[[{section}]]"),
+            _ => format!("[{section}]"),
+        };
+        let mut lines = shipped.lines().map(|line| line.trim_start_matches("# "));
+        assert!(lines.any(|line| line.starts_with(&header)), "{header} is missing");
+        let lines: Vec<&str> = lines.take_while(|line| !line.starts_with('[')).collect();
+        for key in known_instead(&format!("{header}\nnonesuch = 1")) {
+            let stands = |line: &&str| line.starts_with(&format!("{key} = "));
+            assert!(lines.iter().any(stands), "{header} {key} is missing");
+        }
+    }
+}
+
 #[test]
 fn errors_are_one_line_that_names_the_line() {
     for (text, expected) in [

@@ -27,4 +27,4 @@ mod signals;
 mod sizes;
 mod worker_loop;
 
-pub use cli::main;
+pub use cli::{command, main};
