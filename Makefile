@@ -12,10 +12,10 @@ MAKEFLAGS += --no-print-directory
 # What Debian 12 must have to build and to run: DPDK and a compiler, then what the lab uses.
 PACKAGES := libdpdk-dev libclang-dev pkg-config gcc make libc6-dev \
 	iproute2 iputils-ping iputils-tracepath traceroute tcpdump ethtool procps \
-	curl netcat-openbsd socat util-linux python3
+	curl netcat-openbsd socat util-linux python3 mount mandoc
 DAEMON := -p dpvs -p ipvsadm -p dpip
 
-.PHONY: help setup setup-dev build demo lab test test-unit bench bench-flood bench-listing \
+.PHONY: help setup setup-dev build man demo lab test test-unit bench bench-flood bench-listing \
 	lint fmt fuzz-smoke clean-lab
 
 help: ## Lists the targets
@@ -43,6 +43,9 @@ setup-dev: setup ## Installs the tools of developers that are missing (minutes)
 
 build: setup ## Builds dpvs, dpip and ipvsadm in target/release
 	cargo build --release $(DAEMON)
+
+man: setup ## Writes manual pages and shell completions to target/man and target/completions
+	cargo run --release --quiet -p manual
 
 demo: build ## Shows it at work in network namespaces (root)
 	@scripts/demo.sh

@@ -88,6 +88,10 @@ fn what_is_saved_makes_everything_again(lab: &mut Lab) {
         // An answer is held for a while before it changes.
         run::wait_until("pings are answered as before", || echoes() == echoes_before);
     }
+    // And from rules to rules at once.
+    let rules = format!("-C\n{}", before.0[0]);
+    assert_eq!(fed(lab, "ipvsadm -R --atomic", &rules).ok(), "");
+    assert_eq!(state(), before);
 }
 
 fn script(lab: &Lab, words: &str, input: &str) -> Run {
