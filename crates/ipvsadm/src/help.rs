@@ -76,6 +76,7 @@ virtual-service:
   --icmpv6-service|-1 service-address service-address is host, without a port
   -p|--proto icmp|icmpv6 host         the same in other words
   --fwmark-service|-f fwmark          fwmark is an integer greater than zero
+                                      (not supported: there are no marks in the dataplane)
   --match|-H match                    proto=PROTO,af=ipv4|ipv6,src-range=RANGE,dst-range=RANGE,iif=IF,oif=IF
                                       at least a range or af; RANGE is IP[-IP][:PORT[-PORT]]
 
@@ -88,6 +89,7 @@ Options:
                                       the default scheduler is wlc.
   --pe            engine              alternate persistence engine may be sip,
                                       not set by default.
+                                      (not supported yet: every engine is refused)
   --persistent   -p [timeout]         persistent service
   --netmask      -M netmask           persistent granularity mask
   --real-server  -r server-address    server-address is host (and port)
@@ -129,13 +131,14 @@ const MORE_OPTIONS: &str = "\
   --atomic                            restore all rules or none
   --socket        path                socket of the daemon; the default is $DPVS_SOCKET
 Service Options:
-  --synproxy     -j enable|disable    TCP SYN proxy
+  --synproxy     -j enable|disable    TCP SYN proxy (enable is not supported yet)
   --hash-target   sip|qid             target of conhash; qid is for QUIC
   --expire-quiescent                  expire connections whose real server has weight 0
-  --quic                              QUIC service
+  --quic                              QUIC service (not supported yet)
   --conn-timeout  seconds             timeout of established connections
-  --proxy-protocol v1|v2|v1-insecure|v2-insecure|disable
-  --dest-check    check               health check: disable, default, tcp, udp, sctp, ping,
+  --proxy-protocol v1|v2|v1-insecure|v2-insecure|disable (all but disable not supported yet)
+  --dest-check    check               health check (all but disable not supported yet):
+                                      disable, default, tcp, udp, sctp, ping,
                                       down_retry,down_wait (1,3s) or
                                       down_retry,up_confirm,down_wait,inhibit_min-inhibit_max (1,1,3s,5-3600s)
   --icmp-echo     policy[:down[:size]] whether pings to the address are answered: never, always,

@@ -79,6 +79,19 @@ fn servers_of_icmp_services_have_no_port() {
 }
 
 #[test]
+fn an_empty_scheduler_is_the_default_one() {
+    for command in ["-A", "-E"] {
+        let argv = ["ipvsadm", command, "-t", "10.0.0.1:80", "-s", ""];
+        let argv = argv.map(|word| word.as_bytes().to_vec());
+        let action = crate::parse(&argv).unwrap().action;
+        let (Action::AddService(spec) | Action::EditService(spec)) = action else {
+            panic!("{action:?}");
+        };
+        assert_eq!(spec.scheduler.as_deref(), Some("wlc"));
+    }
+}
+
+#[test]
 fn editing_a_service_replaces_what_stock_has_and_nothing_else() {
     let spec = service("ipvsadm -E -t 10.0.0.1:80");
     assert_eq!(spec.scheduler.as_deref(), Some("wlc"));
