@@ -26,12 +26,17 @@ mod transaction;
 pub(crate) use echo::set as set_echo;
 
 use crate::control::{Control, Paused, Stage};
-use dpvs_api::types::{ConfigSpec, Empty, Written};
+use dpvs_api::types::{ConfigSpec, Empty, ServiceKey, ServiceListParams, ServicePage, Written};
 use dpvs_api::{Call, ErrorCode, RpcError};
 use dpvs_core::tables::{AccessList, Tables};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use std::sync::Arc;
+
+// Replies as they are, for the door whose clients do not speak JSON.
+pub(crate) use conns::{list as list_conns, timeouts as get_timeouts};
+pub(crate) use services::get as get_service;
+pub(crate) use system::info as system_info;
 
 /// What a method answers, as it goes out.
 pub(crate) type Reply = Box<RawValue>;
@@ -165,6 +170,20 @@ pub(crate) fn write(stage: &mut Stage<'_>, call: Call) -> Result<(), RpcError> {
         )
         .at("method")),
     }
+}
+
+/// Lists a page of services, going on with the snapshot that the client has begun.
+pub(crate) fn list_services(
+    control: &Control,
+    session: &mut Session,
+    params: &ServiceListParams,
+) -> Result<ServicePage, RpcError> {
+    services::list(control, &mut session.listing, params)
+}
+
+/// Returns the keys of all services.
+pub(crate) fn service_keys(tables: &Tables) -> Vec<ServiceKey> {
+    tables.services().map(|service| keys::wire_key(tables, &service.key)).collect()
 }
 
 fn written(generation: u64) -> Written {

@@ -34,6 +34,10 @@ pub(crate) struct Cli {
     #[arg(short, long, value_name = "PATH")]
     pub(crate) socket: Option<PathBuf>,
 
+    /// Listen for stock tools at PATH [default: ipvs.sock beside the other socket]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) ipvs_socket: Option<PathBuf>,
+
     /// Process packets on N threads [default: 1]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
     pub(crate) workers: Option<u8>,
@@ -169,6 +173,8 @@ mod tests {
             "f",
             "--socket",
             "s",
+            "--ipvs-socket",
+            "i",
             "--workers",
             "2",
             "--port",
@@ -181,6 +187,7 @@ mod tests {
         ])
         .unwrap();
         assert_eq!(cli.workers, Some(2));
+        assert_eq!(cli.ipvs_socket, Some(PathBuf::from("i")));
         assert_eq!(cli.ports.len(), 2);
         assert_eq!(cli.ports[1].device.to_string(), "0000:03:00.0");
         assert_eq!(cli.eal.as_deref(), Some("--log-level=debug -m 64"));

@@ -58,12 +58,14 @@ pub(crate) struct Config {
     pub(crate) log: LogSection,
 }
 
-/// The control socket.
+/// The control sockets.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct ControlSection {
     /// Its path.
     pub(crate) socket: Option<PathBuf>,
+    /// The path of the socket for stock tools; beside the other by default.
+    pub(crate) ipvs_socket: Option<PathBuf>,
     /// The group whose members may write.
     pub(crate) admin_group: Option<String>,
     /// The group whose members may read.
@@ -334,6 +336,9 @@ impl Config {
         }
         if let Some(socket) = &cli.socket {
             self.control.socket = Some(socket.clone());
+        }
+        if let Some(socket) = &cli.ipvs_socket {
+            self.control.ipvs_socket = Some(socket.clone());
         }
         for PortArgument { name, device } in &cli.ports {
             match self.ports.iter_mut().find(|port| port.name == *name) {

@@ -72,6 +72,8 @@ pub struct LinkHandle {
 pub struct ControlOptions {
     /// The socket's path.
     pub socket: PathBuf,
+    /// The path of the socket for stock tools.
+    pub ipvs_socket: PathBuf,
     /// The group whose members may write.
     pub admin_group: Option<String>,
     /// The group whose members may read.

@@ -4,6 +4,7 @@
 //! ```text
 //! cli + config -> runtime -> ports, kernel, handoff -> worker_loop (one thread per worker)
 //!                     \----> server (the main thread) <-> control, api
+//!                             \-- ipvs (the door for stock tools) --/
 //! ```
 #![forbid(unsafe_code)]
 
@@ -14,6 +15,7 @@ pub mod control;
 mod dataplane;
 mod handoff;
 mod idle;
+pub mod ipvs;
 mod kernel;
 mod lane;
 mod logging;

@@ -21,8 +21,11 @@ pub(crate) fn run(cli: Cli, config: Config, log: LogControl) -> anyhow::Result<(
     // Before any thread is made, and before DPDK makes some.
     let signals = Signals::block()?;
     let stop = signals.stop()?;
+    let socket = dpvs_api::socket_path(config.control.socket.as_deref());
+    let ipvs_socket = config.control.ipvs_socket.clone();
     let options = ControlOptions {
-        socket: dpvs_api::socket_path(config.control.socket.as_deref()),
+        ipvs_socket: ipvs_socket.unwrap_or_else(|| socket.with_file_name("ipvs.sock")),
+        socket,
         admin_group: config.control.admin_group.clone(),
         reader_group: config.control.reader_group.clone(),
     };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The control socket: clients in, answers out, one thread, one poll loop.
+//! The control sockets: clients in, answers out, one thread, one poll loop. One is for the API, one
+//! is the door for stock tools.
 //!
 //! Every turn reads a bounded piece from each client that has sent something and carries out one
 //! request of each, or a bounded number of writes that were sent together, so a client that floods
@@ -13,13 +14,16 @@ mod socket;
 mod writes;
 
 use crate::control::{Control, ControlOptions};
+use crate::ipvs;
 use anyhow::Context as _;
-use authority::{Authority, Peer, Rights};
+use authority::Authority;
+pub(crate) use authority::{Peer, Rights};
 use client::Client;
 use dpvs_api::{ErrorCode, RpcError};
 use dpvs_core::tables::{Limits, Timeouts};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::SockType;
 use socket::Socket;
 use std::fmt;
 use std::io::{ErrorKind, Write as _};
@@ -27,7 +31,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-/// Most clients at once.
+/// Most clients at once, at each socket.
 const CLIENTS_MAX: usize = 256;
 /// Most of them that may not change anything, so that there is room for those who may.
 const READERS_MAX: usize = 192;
@@ -54,9 +58,10 @@ struct Reload {
     read: Box<dyn FnMut() -> Reloaded + Send>,
 }
 
-/// A bound control socket. Dropping it removes the socket.
+/// The bound control sockets. Dropping it removes them.
 pub struct Server {
     socket: Socket,
+    door: Socket,
     authority: Authority,
     reload: Option<Reload>,
 }
@@ -67,15 +72,16 @@ impl fmt::Debug for Server {
     }
 }
 
-/// Takes the socket's path and listens there. To be called before DPDK starts: it is quick to tell
+/// Takes the sockets' paths and listens there. To be called before DPDK starts: it is quick to tell
 /// that another daemon runs.
 ///
 /// # Errors
 /// If another daemon listens there, or the directory or the groups are not to be had.
 pub fn bind(options: &ControlOptions) -> anyhow::Result<Server> {
     let authority = Authority::new(options)?;
-    let socket = socket::take(options, &authority)?;
-    Ok(Server { socket, authority, reload: None })
+    let socket = socket::take(&options.socket, SockType::Stream, &authority)?;
+    let door = socket::take(&options.ipvs_socket, SockType::SeqPacket, &authority)?;
+    Ok(Server { socket, door, authority, reload: None })
 }
 
 impl Server {
@@ -95,6 +101,7 @@ impl Server {
             server: self,
             control,
             clients: Vec::new(),
+            guests: Vec::new(),
             buffer: vec![0; BUFFER_LEN],
             has_work: false,
             ticked_at: Instant::now(),
@@ -115,6 +122,8 @@ struct Turn {
     server: Server,
     control: Control,
     clients: Vec<Client>,
+    /// Those of the door.
+    guests: Vec<ipvs::Client>,
     buffer: Vec<u8>,
     /// A client or the control state has more to do, whether or not something comes.
     has_work: bool,
@@ -125,13 +134,20 @@ struct Turn {
 }
 
 /// What has happened.
+#[derive(Default)]
 struct Ready {
     stop: bool,
     reload: bool,
-    accept: bool,
+    accept: Vec<Entrance>,
     /// By client.
     clients: Vec<PollFlags>,
+    /// By client of the door.
+    guests: Vec<PollFlags>,
 }
+
+/// What ends a wait for input, and for room.
+const INPUT: PollFlags = PollFlags::POLLIN.union(PollFlags::POLLHUP).union(PollFlags::POLLERR);
+const ROOM: PollFlags = PollFlags::POLLOUT.union(PollFlags::POLLHUP).union(PollFlags::POLLERR);
 
 impl Turn {
     /// Waits for something and does it; returns whether to go on.
@@ -145,19 +161,30 @@ impl Turn {
             self.reload();
         }
         for (client, events) in self.clients.iter_mut().zip(&ready.clients) {
-            if events.intersects(PollFlags::POLLIN | PollFlags::POLLHUP | PollFlags::POLLERR) {
+            if events.intersects(INPUT) {
                 client.receive(now, &mut self.buffer);
             }
-            if events.intersects(PollFlags::POLLOUT | PollFlags::POLLHUP | PollFlags::POLLERR) {
+            if events.intersects(ROOM) {
                 client.flush(now);
             }
         }
-        if ready.accept {
-            self.accept(now);
+        for (guest, events) in self.guests.iter_mut().zip(&ready.guests) {
+            if events.intersects(INPUT) {
+                guest.receive(now, &mut self.buffer);
+            }
+            if events.intersects(ROOM) {
+                guest.flush(now);
+            }
+        }
+        for entrance in ready.accept {
+            self.accept(now, entrance);
         }
         self.has_work = false;
         for client in &mut self.clients {
             self.has_work |= client.work(&mut self.control, Instant::now());
+        }
+        for guest in &mut self.guests {
+            self.has_work |= guest.work(&mut self.control, Instant::now());
         }
         if now.saturating_duration_since(self.ticked_at) >= TICK {
             self.ticked_at = now;
@@ -166,6 +193,7 @@ impl Turn {
         self.has_work |= self.control.work();
         let now = Instant::now();
         self.clients.retain_mut(|client| !client.is_over(now));
+        self.guests.retain(|guest| !guest.is_over(now));
         Ok(true)
     }
 
@@ -178,10 +206,12 @@ impl Turn {
         let reload = self.server.reload.as_ref().map(|reload| reload.signal.as_fd());
         let mut fds = vec![
             PollFd::new(self.stop.as_fd(), PollFlags::POLLIN),
-            PollFd::new(self.server.socket.listener.as_fd(), when(accepts)),
             PollFd::new(reload.unwrap_or(self.stop.as_fd()), when(reload.is_some())),
+            PollFd::new(self.server.socket.listener.as_fd(), when(accepts)),
+            PollFd::new(self.server.door.listener.as_fd(), when(accepts)),
         ];
         fds.extend(self.clients.iter().map(|client| PollFd::new(client.as_fd(), client.events())));
+        fds.extend(self.guests.iter().map(|guest| PollFd::new(guest.as_fd(), guest.events())));
         let timeout = if self.has_work {
             PollTimeout::ZERO
         } else {
@@ -193,14 +223,17 @@ impl Turn {
         match poll(&mut fds, timeout) {
             Ok(_) => {}
             Err(Errno::EINTR) => {
-                return Ok(Ready { stop: false, reload: false, accept: false, clients: vec![] });
+                return Ok(Ready::default());
             }
             Err(errno) => return Err(errno).context("cannot wait for clients"),
         }
         let mut events = fds.iter().map(|fd| fd.revents().unwrap_or(empty));
         let mut is_ready = || events.next().unwrap_or(empty).contains(PollFlags::POLLIN);
-        let (stop, accept, reload) = (is_ready(), is_ready(), is_ready());
-        Ok(Ready { stop, reload, accept, clients: events.collect() })
+        let (stop, reload) = (is_ready(), is_ready());
+        let mut accept = vec![Entrance::Api, Entrance::Door];
+        accept.retain(|_| is_ready());
+        let clients = events.by_ref().take(self.clients.len()).collect();
+        Ok(Ready { stop, reload, accept, clients, guests: events.collect() })
     }
 
     fn reload(&mut self) {
@@ -215,11 +248,15 @@ impl Turn {
         }
     }
 
-    fn accept(&mut self, now: Instant) {
+    fn accept(&mut self, now: Instant, entrance: Entrance) {
         self.accept_after = None;
         for _ in 0..ACCEPTS_MAX {
-            match self.server.socket.listener.accept() {
-                Ok((stream, _)) => self.admit(stream, now),
+            let listener = match entrance {
+                Entrance::Api => &self.server.socket.listener,
+                Entrance::Door => &self.server.door.listener,
+            };
+            match listener.accept() {
+                Ok((stream, _)) => self.admit(stream, now, entrance),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
                 Err(error) => {
@@ -232,7 +269,7 @@ impl Turn {
         }
     }
 
-    fn admit(&mut self, stream: UnixStream, now: Instant) {
+    fn admit(&mut self, mut stream: UnixStream, now: Instant, entrance: Entrance) {
         let peer = stream
             .set_nonblocking(true)
             .map_err(|error| error.to_string())
@@ -241,22 +278,38 @@ impl Turn {
             Ok(peer) => peer,
             Err(error) => return tracing::warn!("cannot tell who a client is: {error}"),
         };
-        if self.has_room_for(peer) {
-            self.clients.push(Client::new(stream, peer, now));
+        if !self.has_room_for(peer, entrance) {
+            tracing::warn!(uid = peer.uid, pid = peer.pid, "too many clients");
+            if entrance == Entrance::Api {
+                let error = RpcError::new(ErrorCode::Busy, "too many clients: try again later");
+                // A new socket has room for a line; whoever cannot be told is not worth a wait.
+                let _ = stream.write_all(&batch::error_line(error));
+            }
             return;
         }
-        tracing::warn!(uid = peer.uid, pid = peer.pid, "too many clients");
-        let error = RpcError::new(ErrorCode::Busy, "too many clients: try again later");
-        let mut stream = stream;
-        // A new socket has room for a line; whoever cannot be told is not worth a wait.
-        let _ = stream.write_all(&batch::error_line(error));
+        match entrance {
+            Entrance::Api => self.clients.push(Client::new(stream, peer, now)),
+            Entrance::Door => self.guests.push(ipvs::Client::new(stream, peer, now)),
+        }
     }
 
-    fn has_room_for(&self, peer: Peer) -> bool {
-        if peer.rights == Rights::Write {
-            return self.clients.len() < CLIENTS_MAX;
-        }
-        let readers = self.clients.iter().filter(|client| !client.is_writer()).count();
-        self.clients.len() < CLIENTS_MAX && readers < READERS_MAX
+    fn has_room_for(&self, peer: Peer, entrance: Entrance) -> bool {
+        let (all, writers) = match entrance {
+            Entrance::Api => (
+                self.clients.len(),
+                self.clients.iter().filter(|client| client.is_writer()).count(),
+            ),
+            Entrance::Door => {
+                (self.guests.len(), self.guests.iter().filter(|guest| guest.is_writer()).count())
+            }
+        };
+        all < CLIENTS_MAX && (peer.rights == Rights::Write || all - writers < READERS_MAX)
     }
+}
+
+/// Which socket a client has come by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Entrance {
+    Api,
+    Door,
 }

@@ -32,7 +32,7 @@ struct Cursor {
 }
 
 /// Lists a page of connections.
-pub(super) fn list(control: &mut Control, params: &ConnListParams) -> Result<ConnPage, RpcError> {
+pub(crate) fn list(control: &mut Control, params: &ConnListParams) -> Result<ConnPage, RpcError> {
     let limit = page_limit(params.limit, ROWS_MAX)?;
     let filter = filter(control.tables(), params)?;
     let workers = worker_range(params.worker, control.workers().len())?;
@@ -145,7 +145,7 @@ pub(super) fn flush(control: &mut Control) -> Result<Written, RpcError> {
 }
 
 /// Returns the timeouts.
-pub(super) fn timeouts(tables: &Tables) -> WireTimeouts {
+pub(crate) fn timeouts(tables: &Tables) -> WireTimeouts {
     let Timeouts { tcp_ms, tcp_fin_ms, udp_ms, icmp_ms } = tables.timeouts;
     WireTimeouts {
         tcp: tcp_ms / 1000,

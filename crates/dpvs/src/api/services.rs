@@ -86,7 +86,7 @@ pub(super) fn find<'a>(
 }
 
 /// Returns one service.
-pub(super) fn get(control: &Control, params: &ServiceRef) -> Result<Service, RpcError> {
+pub(crate) fn get(control: &Control, params: &ServiceRef) -> Result<Service, RpcError> {
     let tables = control.tables();
     let service = find(tables, &service_key(tables, &params.service)?)?;
     let mut whole = head(control, tables, service, true);

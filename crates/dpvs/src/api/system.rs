@@ -15,7 +15,7 @@ pub(super) fn conn_table_size(control: &Control) -> u64 {
 }
 
 /// Returns what runs here.
-pub(super) fn info(control: &Control) -> SystemInfo {
+pub(crate) fn info(control: &Control) -> SystemInfo {
     SystemInfo {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         dpdk: dpdk::version(),

@@ -6,7 +6,6 @@
 //! file that the second has open but that nobody can see.
 
 use super::authority::Authority;
-use crate::control::ControlOptions;
 use anyhow::{Context as _, bail};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
@@ -40,9 +39,8 @@ impl Drop for Socket {
     }
 }
 
-/// Takes the path and listens.
-pub(super) fn take(options: &ControlOptions, authority: &Authority) -> anyhow::Result<Socket> {
-    let path = options.socket.as_path();
+/// Takes the path and listens, for streams or for packets.
+pub(super) fn take(path: &Path, kind: SockType, authority: &Authority) -> anyhow::Result<Socket> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     if let Some(directory) = directory {
         DirBuilder::new()
@@ -53,7 +51,7 @@ pub(super) fn take(options: &ControlOptions, authority: &Authority) -> anyhow::R
     }
     let lock = lock(path)?;
     remove_stale(path)?;
-    let listener = listen(path, authority.socket_group())
+    let listener = listen(path, kind, authority.socket_group())
         .with_context(|| format!("cannot listen on {}", path.display()))?;
     Ok(Socket { listener, path: path.to_owned(), _lock: lock })
 }
@@ -89,6 +87,7 @@ fn remove_stale(path: &Path) -> anyhow::Result<()> {
         bail!("{} is there and is no socket: remove it, or give another path", path.display());
     }
     match UnixStream::connect(path) {
+        // Whether it was for streams or for packets: who does not listen refuses first.
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => fs::remove_file(path)
             .with_context(|| format!("cannot remove the stale socket {}", path.display())),
         _ => bail!("another dpvs listens on {}", path.display()),
@@ -96,9 +95,9 @@ fn remove_stale(path: &Path) -> anyhow::Result<()> {
 }
 
 /// Binds and listens. Nobody can connect before the mode and the group are right.
-fn listen(path: &Path, group: Option<Gid>) -> anyhow::Result<UnixListener> {
+fn listen(path: &Path, kind: SockType, group: Option<Gid>) -> anyhow::Result<UnixListener> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-    let fd = socket::socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    let fd = socket::socket(AddressFamily::Unix, kind, flags, None)?;
     socket::bind(fd.as_raw_fd(), &UnixAddr::new(path)?)?;
     fs::set_permissions(path, Permissions::from_mode(0o660))?;
     if let Some(group) = group {

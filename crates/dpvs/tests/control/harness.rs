@@ -101,7 +101,8 @@ pub(crate) fn port(id: u16) -> Port {
 }
 
 pub(crate) fn options(path: PathBuf) -> ControlOptions {
-    ControlOptions { socket: path, admin_group: None, reader_group: None }
+    let ipvs_socket = path.with_extension("ipvs");
+    ControlOptions { socket: path, ipvs_socket, admin_group: None, reader_group: None }
 }
 
 fn run_worker(mut worker: Worker, feed: &Receiver<Fed>, origin: Instant, hangs: &AtomicBool) {
