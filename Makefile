@@ -12,8 +12,8 @@ MAKEFLAGS += --no-print-directory
 # What Debian 12 must have to build and to run: DPDK and a compiler, then what the lab uses.
 PACKAGES := libdpdk-dev libclang-dev pkg-config gcc make libc6-dev \
 	iproute2 iputils-ping iputils-tracepath traceroute tcpdump ethtool procps \
-	curl netcat-openbsd socat util-linux python3 mount mandoc
-DAEMON := -p dpvs -p ipvsadm -p dpip
+	curl netcat-openbsd socat util-linux python3 mount mandoc ipvsadm keepalived strace
+DAEMON := -p dpvs -p ipvsadm -p dpip -p dpvs-ipvs
 
 .PHONY: help setup setup-dev build man demo lab test test-unit bench bench-flood bench-listing \
 	lint fmt fuzz-smoke clean-lab
@@ -41,7 +41,7 @@ setup-dev: setup ## Installs the tools of developers that are missing (minutes)
 		command -v $$tool >/dev/null || cargo install --locked $$tool; \
 	done
 
-build: setup ## Builds dpvs, dpip and ipvsadm in target/release
+build: setup ## Builds dpvs, dpip, ipvsadm and libdpvs_ipvs.so in target/release
 	cargo build --release $(DAEMON)
 
 man: setup ## Writes manual pages and shell completions to target/man and target/completions

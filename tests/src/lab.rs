@@ -188,6 +188,11 @@ impl Lab {
         self.namespace("lb")
     }
 
+    /// The bridge that the real servers are on.
+    pub fn switch(&self) -> Namespace {
+        self.namespace("sw")
+    }
+
     /// The first real server.
     pub fn rs1(&self) -> Namespace {
         self.namespace("rs1")
@@ -213,6 +218,24 @@ impl Lab {
         let mut words = line.split_whitespace();
         let program = run::program(words.next().expect("a program"));
         Run::of(line, Command::new(program).args(words).env("DPVS_SOCKET", self.socket()))
+    }
+
+    /// Runs Debian's own `ipvsadm`, led to the daemon by the preload library.
+    pub fn stock(&self, arguments: &str) -> Run {
+        let mut command = self.stock_command();
+        Run::of(&format!("stock ipvsadm {arguments}"), command.args(arguments.split_whitespace()))
+    }
+
+    /// Returns a command of Debian's own `ipvsadm` without its arguments.
+    pub fn stock_command(&self) -> Command {
+        let mut command = Command::new("/usr/sbin/ipvsadm");
+        command.env("LD_PRELOAD", Lab::preload()).env("DPVS_SOCKET", self.socket());
+        command
+    }
+
+    /// Returns the path of the preload library.
+    pub fn preload() -> PathBuf {
+        run::program("libdpvs_ipvs.so")
     }
 
     /// Runs the commands of a script, one a line, each of which must succeed.

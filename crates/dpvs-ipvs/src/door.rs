@@ -117,6 +117,25 @@ pub(crate) fn apply_nonblock(fd: c_int, kind: c_int) -> c_int {
     fd
 }
 
+/// Connects a descriptor anew, whose other end has gone; returns whether that worked. A program may
+/// keep its socket for as long as it runs, and must not be lost with a daemon that was restarted.
+pub(crate) fn reopen(fd: c_int) -> bool {
+    // SAFETY: it reads flags.
+    let status = unsafe { libc::fcntl(fd, libc::F_GETFL) };
+    // SAFETY: it reads flags.
+    let own = unsafe { libc::fcntl(fd, libc::F_GETFD) };
+    let flags = if own & libc::FD_CLOEXEC == 0 { 0 } else { libc::O_CLOEXEC };
+    let new = apply_nonblock(open(SOCK_CLOEXEC), status & libc::O_NONBLOCK);
+    if new < 0 {
+        return false;
+    }
+    // SAFETY: the new descriptor is ours, and the old one leads to nobody.
+    let result = unsafe { libc::dup3(new, fd, flags) };
+    // SAFETY: the descriptor is ours, and is not used after this.
+    unsafe { libc::close(new) };
+    result == fd
+}
+
 /// Says once why the door is shut. Most programs only say then that there is no IPVS.
 fn complain(path: &Path, reason: c_int) {
     static HAS_COMPLAINED: AtomicBool = AtomicBool::new(false);

@@ -116,12 +116,18 @@ unsafe extern "C" fn getsockopt(
     unsafe { next::getsockopt(fd, level, name, value, len) }
 }
 
-/// Gives a sender whose daemon has gone an error that it knows; `SIGPIPE` it gets none.
-fn sent(result: ssize_t) -> ssize_t {
-    if result < 0 && errno::last() == libc::EPIPE {
-        errno::set(libc::ECONNRESET);
+/// Sends, and once more to a new daemon if the old one has gone.
+fn send_to_daemon(fd: c_int, send: impl Fn() -> ssize_t) -> ssize_t {
+    let is_gone = || matches!(errno::last(), libc::EPIPE | libc::ECONNRESET | libc::ENOTCONN);
+    let result = send();
+    if result >= 0 || !is_gone() {
+        return result;
     }
-    result
+    if door::reopen(fd) {
+        return send();
+    }
+    errno::set(libc::ECONNRESET);
+    -1
 }
 
 #[unsafe(no_mangle)]
@@ -135,8 +141,9 @@ unsafe extern "C" fn sendmsg(fd: c_int, message: *const msghdr, flags: c_int) ->
             own.msg_namelen = 0;
             own.msg_control = ptr::null_mut();
             own.msg_controllen = 0;
+            let flags = flags | MSG_NOSIGNAL;
             // SAFETY: the parts are the caller's, who answers for them.
-            return sent(unsafe { next::sendmsg(fd, &raw const own, flags | MSG_NOSIGNAL) });
+            return send_to_daemon(fd, || unsafe { next::sendmsg(fd, &raw const own, flags) });
         }
     }
     // SAFETY: the caller answers for the arguments.
@@ -156,7 +163,9 @@ unsafe extern "C" fn sendto(
     if unsafe { is_netlink(address, address_len) } && door::leads_there(fd) {
         let flags = flags | MSG_NOSIGNAL;
         // SAFETY: the caller answers for the bytes; there is no address.
-        return sent(unsafe { next::sendto(fd, bytes, len, flags, ptr::null(), 0) });
+        return send_to_daemon(fd, || unsafe {
+            next::sendto(fd, bytes, len, flags, ptr::null(), 0)
+        });
     }
     // SAFETY: the caller answers for the arguments.
     unsafe { next::sendto(fd, bytes, len, flags, address, address_len) }

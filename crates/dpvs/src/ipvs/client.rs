@@ -18,7 +18,7 @@ use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-/// How long a client may be silent.
+/// How long a client may be silent that may only read. `keepalived` may say nothing for weeks.
 const IDLE_MAX: Duration = Duration::from_secs(600);
 /// How long an answer may take to be taken.
 const STALL_MAX: Duration = Duration::from_secs(60);
@@ -80,7 +80,7 @@ impl Client {
         }
         let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_TRUNC;
         match recv(self.socket.as_raw_fd(), buffer, flags) {
-            // A packet without bytes is no end, but asks for nothing either.
+            // The end, or a packet without bytes, which nobody sends who wants an answer.
             Ok(0) => self.is_over = true,
             Ok(len) => {
                 self.active_at = now;
@@ -134,8 +134,9 @@ impl Client {
 
     /// Returns whether it is to be forgotten.
     pub(crate) fn is_over(&self, now: Instant) -> bool {
-        let limit = if self.packets.is_empty() { IDLE_MAX } else { STALL_MAX };
-        self.is_over || now.saturating_duration_since(self.active_at) > limit
+        let silence = now.saturating_duration_since(self.active_at);
+        let is_idle = !self.is_writer() && silence > IDLE_MAX;
+        self.is_over || is_idle || (!self.packets.is_empty() && silence > STALL_MAX)
     }
 }
 

@@ -26,6 +26,5 @@ mod request;
 mod service;
 mod stats;
 
-
 pub(crate) use client::Client;
 pub use request::{Ask, Request, decode};

@@ -18,6 +18,8 @@ mod harness;
 #[cfg(test)]
 mod icmp;
 #[cfg(test)]
+mod ipvs;
+#[cfg(test)]
 mod laddrs;
 #[cfg(test)]
 mod network;
