@@ -7,6 +7,7 @@ use dpvs_tests::run::{self, wait_for};
 use dpvs_tests::station::Station;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
@@ -131,12 +132,13 @@ fn servers(lab: &Lab) -> Vec<String> {
     rows.map(|row| format!("10.{}", row.split(' ').next().unwrap())).collect()
 }
 
-/// Returns who has answered four requests.
-fn answers(lab: &Lab) -> Vec<String> {
-    let mut all: Vec<String> =
-        (0..4).map(|_| get(&lab.client(), "http://10.0.0.100/").trim().to_owned()).collect();
-    all.sort();
-    all
+/// Returns who has answered a dozen requests: each worker goes round the servers by itself.
+fn answers(lab: &Lab) -> BTreeSet<String> {
+    (0..12).map(|_| get(&lab.client(), "http://10.0.0.100/").trim().to_owned()).collect()
+}
+
+fn names(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
 }
 
 fn a_server_that_dies_leaves_and_one_that_comes_back_returns(lab: &mut Lab) {
@@ -149,16 +151,16 @@ fn a_server_that_dies_leaves_and_one_that_comes_back_returns(lab: &mut Lab) {
     let text = lab.stock("-Ln").ok();
     assert!(text.contains("TCP  10.0.0.100:80 rr\n"), "{text}");
     assert!(text.contains("10.2.0.12:80                 Masq    2"), "{text}");
-    assert_eq!(answers(lab), ["rs1", "rs1", "rs2", "rs2"]);
+    assert_eq!(answers(lab), names(&["rs1", "rs2"]));
 
     drop(web1);
     keepalived.wait("rs1 leaves", || servers(lab) == both[1..]);
-    assert_eq!(answers(lab), ["rs2"; 4]);
+    assert_eq!(answers(lab), names(&["rs2"]));
     let _web1 = Station::http(&lab.rs1(), 80, "rs1");
     keepalived.wait("rs1 returns", || servers(lab) == both);
     drop(web2);
     keepalived.wait("rs2 leaves", || servers(lab) == both[..1]);
-    assert_eq!(answers(lab), ["rs1"; 4]);
+    assert_eq!(answers(lab), names(&["rs1"]));
 
     keepalived.stop();
     assert!(!lab.run("ipvsadm -Ln").ok().contains("10.0.0.100"), "it takes its services away");
@@ -201,7 +203,7 @@ fn virtual_addresses_follow_by_scripts(lab: &mut Lab) {
     let script =
         |verb: &str, address: &str| format!("\"{dpip} addr {verb} {address}/32 dev dpdk0\"");
     let quorum = format!(
-        "  quorum_up {}\n  quorum_down {}\n  delay_loop 1",
+        "  quorum_up {}\n  quorum_down {}\n  omega\n  delay_loop 1",
         script("add", "10.0.0.101"),
         script("del", "10.0.0.101")
     );
@@ -243,7 +245,7 @@ fn a_new_daemon_is_found(lab: &mut Lab) {
     keepalived.wait("it sees that rs1 is gone", || keepalived.log().contains("Removing service"));
     let _web1 = Station::http(&lab.rs1(), 80, "rs1");
     keepalived.wait("it tells the new daemon", || servers(lab) == ["10.2.0.11:80"]);
-    assert_eq!(answers(lab), ["rs1"; 4]);
+    assert_eq!(answers(lab), names(&["rs1"]));
 }
 
 fn without_a_daemon_the_kernel_is_left_alone(lab: &mut Lab) {
@@ -253,7 +255,7 @@ fn without_a_daemon_the_kernel_is_left_alone(lab: &mut Lab) {
     keepalived.wait("it says why", || {
         let log = keepalived.log();
         log.contains("libdpvs_ipvs: cannot connect to dpvs at ")
-            && log.contains("Can't initialize ipvs: Protocol not available")
+            && log.contains("IPVS: Can't initialize ipvs")
     });
     assert_eq!(fs::exists("/proc/net/ip_vs").unwrap(), stood);
 }
