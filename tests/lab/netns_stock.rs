@@ -7,6 +7,7 @@ use dpvs_tests::station::Station;
 use dpvs_tests::{Lab, Run};
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -292,4 +293,28 @@ fn nothing_reaches_the_kernel(lab: &mut Lab) {
         leaves_the_kernel_alone(&trace);
         assert!(trace.contains("ipvs.sock"), "{trace}");
     }
+}
+
+#[test]
+fn readers_list_and_change_nothing() {
+    let config = "[control]\nreader_group = \"nogroup\"\n";
+    dpvs_tests::lab::test_in(Lab::configured(1, config), |lab| {
+        lab.stock("-A -t 10.0.0.100:80 -s rr").ok();
+        // Where everybody may look; the sources may lie elsewhere.
+        let library = lab.directory().join("libdpvs_ipvs.so");
+        fs::copy(Lab::preload(), &library).unwrap();
+        fs::set_permissions(lab.directory(), fs::Permissions::from_mode(0o755)).unwrap();
+        let as_user = |group: &str, arguments: &str| {
+            let mut command = Command::new("setpriv");
+            command.args(["--reuid", "nobody", "--regid", group, "--clear-groups", "env"]);
+            command.arg(format!("LD_PRELOAD={}", library.display())).arg("/usr/sbin/ipvsadm");
+            command.args(arguments.split(' ')).env("DPVS_SOCKET", lab.socket());
+            Run::of(arguments, &mut command)
+        };
+        let text = as_user("nogroup", "-Ln").ok();
+        assert!(text.contains("TCP  10.0.0.100:80 rr"), "{text}");
+        as_user("nogroup", "-C").fails(255, "Permission denied (you must be root)");
+        as_user("games", "-Ln").fails(2, "cannot connect to dpvs at ");
+        assert!(lab.stock("-Ln").ok().contains("TCP  10.0.0.100:80 rr"));
+    });
 }
