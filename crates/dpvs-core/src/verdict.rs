@@ -24,6 +24,13 @@ pub enum Verdict {
     Drop(DropReason),
 }
 
+impl Verdict {
+    /// Returns whether the frame ends here for a reason.
+    pub fn is_drop(&self) -> bool {
+        matches!(self, Verdict::Drop(_))
+    }
+}
+
 /// Where a frame goes next on the link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NextHop {

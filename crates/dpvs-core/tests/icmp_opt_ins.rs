@@ -7,11 +7,11 @@ mod icmp_shared;
 use dpvs_core::net::{Prefix, Protocol};
 use dpvs_core::scheduler::Scheduler;
 use dpvs_core::tables::{
-    DestSettings, EchoPolicy, EchoRule, Forward, IcmpPolicy, LocalAddress, NoServer, Scope,
-    ServiceSettings, TunnelKind,
+    DestSettings, EchoPolicy, EchoRule, Forward, IcmpPolicy, NoServer, ServiceSettings, TunnelKind,
 };
 use dpvs_core::testing::{
-    Lab, Outcome, PacketBuilder, address, assert_checksums, end, match_key, service_key,
+    Lab, Outcome, PacketBuilder, address, assert_checksums, end, local_address, match_key,
+    service_key,
 };
 use dpvs_core::{DropReason, PortId};
 use icmp_shared::*;
@@ -210,17 +210,7 @@ fn without_icmp(workers: usize, v6: bool) -> Lab {
         ServiceSettings::new(Scheduler::Rr),
         &[(end(P[at(v6)], 0), DestSettings::new(Forward::Snat))],
     );
-    let ours = LocalAddress {
-        address: ip.into(),
-        prefix: Prefix::containing(ip, family.bits()).unwrap(),
-        port: PortId(0),
-        broadcast: None,
-        scope: Scope::Global,
-        valid_until: None,
-        preferred_until: None,
-        is_pool: false,
-        came_with_laddr: false,
-    };
+    let ours = local_address(P[at(v6)], family.bits());
     lab.change(|draft| draft.add_address(ours).unwrap());
     lab
 }

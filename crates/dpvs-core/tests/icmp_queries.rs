@@ -5,11 +5,13 @@
 
 mod icmp_shared;
 
-use dpvs_core::net::{Prefix, Protocol};
+use dpvs_core::net::Protocol;
 use dpvs_core::scheduler::Scheduler;
-use dpvs_core::tables::{DestSettings, Forward, LocalAddress, Scope, ServiceSettings};
-use dpvs_core::testing::{Lab, Outcome, PacketBuilder, assert_checksums, end, service_key};
-use dpvs_core::{DropReason, PortId, Verdict};
+use dpvs_core::tables::{DestSettings, Forward, LocalAddress, ServiceSettings};
+use dpvs_core::testing::{
+    Lab, Outcome, PacketBuilder, assert_checksums, end, local_address, service_key,
+};
+use dpvs_core::{DropReason, Verdict};
 use icmp_shared::*;
 use std::collections::HashSet;
 
@@ -34,21 +36,9 @@ fn snat(workers: usize) -> Lab {
     let mut lab = Method::Snat.lab(workers);
     lab.change(|draft| {
         for v6 in FAMILIES {
-            let ip: std::net::IpAddr = P[at(v6)].parse().unwrap();
             let bits = if v6 { 128 } else { 32 };
-            draft
-                .add_address(LocalAddress {
-                    address: ip.into(),
-                    prefix: Prefix::containing(ip, bits).unwrap(),
-                    port: PortId(0),
-                    broadcast: None,
-                    scope: Scope::Global,
-                    valid_until: None,
-                    preferred_until: None,
-                    is_pool: true,
-                    came_with_laddr: false,
-                })
-                .unwrap();
+            let pool = LocalAddress { is_pool: true, ..local_address(P[at(v6)], bits) };
+            draft.add_address(pool).unwrap();
         }
     });
     lab

@@ -5,7 +5,9 @@
 //! position of lists whose pages are touched by those connections alone: IPv6 addresses, the
 //! template, the tags of SCTP.
 
+use super::view::low;
 use super::{ConnIndex, Direction, Entries, State, TcpState};
+use crate::Millis;
 use crate::key::{Address, Key};
 use crate::net::Protocol;
 use crate::tables::{DestId, Forward, ServiceId};
@@ -133,29 +135,36 @@ impl Record {
     }
 
     /// Writes both keys; returns the addresses if they do not fit here.
-    pub(super) fn set_keys(&mut self, inbound: &Key, outbound: &Key) -> Option<[Address; 4]> {
-        let all = [inbound.src, inbound.dst, outbound.src, outbound.dst];
-        self.ports = [[inbound.sport, inbound.dport], [outbound.sport, outbound.dport]];
+    pub(super) fn set_keys(&mut self, inbound: &Key, outbound: &Key) -> Option<[[Address; 2]; 2]> {
+        let all = [inbound, outbound].map(|key| [key.src, key.dst]);
+        self.ports = [inbound, outbound].map(|key| [key.sport, key.dport]);
         self.protocol = inbound.protocol;
-        let narrow = all.map(Address::v4_bits);
-        let is_wide = narrow.iter().any(Option::is_none);
+        let is_wide = all.iter().flatten().any(|address| address.v4_bits().is_none());
         self.put(WIDE, is_wide);
-        let [from, to, back_from, back_to] = narrow.map(Option::unwrap_or_default);
-        self.addresses = [[from, to], [back_from, back_to]];
+        self.addresses = all.map(|pair| pair.map(|address| address.v4_bits().unwrap_or_default()));
         is_wide.then_some(all)
     }
 
-    /// Returns the ends of a key, of IPv4: source, destination, their ports.
+    /// Returns source and destination of a key, of IPv4.
     #[inline]
-    pub(super) fn narrow(&self, entry: Direction) -> ([u32; 2], [u16; 2]) {
-        let ([inbound, outbound], [in_ports, out_ports]) = (self.addresses, self.ports);
-        match entry {
-            Direction::Inbound => (inbound, in_ports),
-            Direction::Outbound => (outbound, out_ports),
-        }
+    pub(super) fn narrow(&self, entry: Direction) -> [u32; 2] {
+        of(self.addresses, entry)
     }
 
-    /// Returns the state, but for the tags of SCTP, which are beside.
+    /// Returns both ports of a key.
+    #[inline]
+    pub(super) fn ports(&self, entry: Direction) -> [u16; 2] {
+        of(self.ports, entry)
+    }
+
+    /// Lets its time start anew.
+    #[inline]
+    pub(super) fn restart(&mut self, now: Millis, timeout_ms: u32) {
+        self.seen = low(now.0);
+        self.timeout_ms = timeout_ms;
+    }
+
+    /// Writes the state, but for the tags of SCTP, which are beside.
     #[inline]
     pub(super) fn set_state(&mut self, state: State) {
         (self.kind, self.detail) = match state {
@@ -176,6 +185,15 @@ impl Record {
     /// What goes with the kind as a count.
     pub(super) fn count(&self) -> u32 {
         self.detail
+    }
+}
+
+/// Returns what belongs to one of both keys.
+#[inline]
+pub(super) fn of<T>([inbound, outbound]: [T; 2], entry: Direction) -> T {
+    match entry {
+        Direction::Inbound => inbound,
+        Direction::Outbound => outbound,
     }
 }
 

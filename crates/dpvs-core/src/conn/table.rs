@@ -7,7 +7,7 @@
 //! tombstones, no rehash, no allocation after the start. The hash is keyed at random, since clients
 //! choose the tuples.
 
-use super::record::Record;
+use super::record::{Record, of};
 use super::view::{RARE_WORDS, View, low};
 use super::wheel::Wheel;
 use super::{Conn, Direction, State};
@@ -72,8 +72,9 @@ pub struct ConnTable {
     slots: Box<[Slot]>,
     mask: usize,
     slab: Vec<Record>,
-    /// Addresses of connections that have others than IPv4, as bits.
-    pub(super) wide: Vec<[u128; 4]>,
+    /// Addresses of connections that have others than IPv4, as bits: source and destination of both
+    /// keys.
+    wide: Vec<[[u128; 2]; 2]>,
     /// What few connections have.
     pub(super) rare: Vec<[u32; RARE_WORDS]>,
     /// The latest time that was heard of: records have the low bits of theirs.
@@ -96,7 +97,7 @@ impl ConnTable {
             mask: slots - 1,
             slab: Vec::with_capacity(capacity),
             // Zeroes that the system hands out as they are touched.
-            wide: vec![[0; 4]; capacity],
+            wide: vec![[[0; 2]; 2]; capacity],
             rare: vec![[0; RARE_WORDS]; capacity],
             clock: Millis(0),
             free: Vec::with_capacity(capacity),
@@ -155,8 +156,7 @@ impl ConnTable {
     pub(crate) fn touch(&mut self, found: Found, now: Millis, timeout_ms: u32) {
         self.clock = self.clock.max(now);
         let Some(record) = self.record_mut(found.index) else { return };
-        record.seen = low(now);
-        record.timeout_ms = timeout_ms;
+        record.restart(now, timeout_ms);
         let [inbound, outbound] = &mut record.packets;
         let packets = match found.entry {
             Direction::Inbound => inbound,
@@ -172,8 +172,7 @@ impl ConnTable {
     pub(crate) fn refresh(&mut self, index: ConnIndex, now: Millis, timeout_ms: u32) {
         self.clock = self.clock.max(now);
         if let Some(record) = self.record_mut(index) {
-            record.seen = low(now);
-            record.timeout_ms = timeout_ms;
+            record.restart(now, timeout_ms);
         }
     }
 
@@ -213,9 +212,8 @@ impl ConnTable {
         record.service = conn.service;
         record.dest = conn.dest;
         record.forward = conn.forward;
-        record.seen = low(conn.last_seen);
-        record.timeout_ms = conn.timeout_ms;
-        record.packets = [low(Millis(conn.in_packets)), low(Millis(conn.out_packets))];
+        record.restart(conn.last_seen, conn.timeout_ms);
+        record.packets = [low(conn.in_packets), low(conn.out_packets)];
         let is_rare = words != [0; RARE_WORDS];
         record.set_rare(is_rare);
         if is_rare && let Some(place) = self.rare.get_mut(at) {
@@ -225,7 +223,7 @@ impl ConnTable {
 
     /// Returns the time whose low bits these are: the last one that is not after the clock.
     pub(super) fn time(&self, low_bits: u32) -> Millis {
-        let age = low(self.clock).wrapping_sub(low_bits);
+        let age = low(self.clock.0).wrapping_sub(low_bits);
         Millis(self.clock.0.saturating_sub(u64::from(age)))
     }
 
@@ -294,19 +292,23 @@ impl ConnTable {
         if !record.is_taken() || record.protocol != key.protocol {
             return false;
         }
-        let ([src, dst], ports) = record.narrow(found.entry);
-        if ports != [key.sport, key.dport] {
+        if record.ports(found.entry) != [key.sport, key.dport] {
             return false;
         }
-        if !record.is_wide() {
-            return key.src == Address::from_v4_bits(src) && key.dst == Address::from_v4_bits(dst);
+        let [src, dst] = self.addresses(record, found);
+        key.src == src && key.dst == dst
+    }
+
+    /// Returns source and destination of a key of a record.
+    #[inline]
+    pub(super) fn addresses(&self, record: &Record, found: Found) -> [Address; 2] {
+        if record.is_wide()
+            && let Some(wide) = self.wide.get(position(found.index.0))
+        {
+            return of(*wide, found.entry).map(Address::from_bits);
         }
-        let Some([a, b, c, d]) = self.wide.get(at).copied() else { return false };
-        let [src, dst] = match found.entry {
-            Direction::Inbound => [a, b],
-            Direction::Outbound => [c, d],
-        };
-        key.src.bits() == src && key.dst.bits() == dst
+        let [src, dst] = record.narrow(found.entry);
+        [Address::from_v4_bits(src), Address::from_v4_bits(dst)]
     }
 
     /// Finds the connections of a burst. Each pass goes over all of it, and its loads do not depend
@@ -444,7 +446,7 @@ impl ConnTable {
             record.set_taken(true);
             let wide = record.set_keys(&conn.inbound, &conn.outbound);
             if let (Some(addresses), Some(place)) = (wide, self.wide.get_mut(at)) {
-                *place = addresses.map(Address::bits);
+                *place = addresses.map(|pair| pair.map(Address::bits));
             }
         }
         self.write(ConnIndex(index), conn);

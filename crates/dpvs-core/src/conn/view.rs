@@ -2,10 +2,10 @@
 //! A connection as it stands in its table: what is looked at is read from the record, no more.
 
 use super::record::{Kind, Record};
-use super::{Conn, ConnIndex, ConnTable, Direction, Entries, Sctp, Sequences, Sides, State};
+use super::{Conn, ConnIndex, ConnTable, Direction, Entries, Found, Sctp, Sequences, Sides, State};
 use crate::Millis;
 use crate::ids::position;
-use crate::key::{Address, Key};
+use crate::key::Key;
 use crate::net::Protocol;
 use crate::tables::{DestId, Forward, ServiceId};
 
@@ -13,9 +13,9 @@ use crate::tables::{DestId, Forward, ServiceId};
 /// both counts of packets, and what TCP's sequence numbers or SCTP's tags are.
 pub(super) const RARE_WORDS: usize = 9;
 
-/// The low bits of a time.
-pub(super) fn low(time: Millis) -> u32 {
-    let [.., a, b, c, d] = time.0.to_be_bytes();
+/// The low bits of a time or a count.
+pub(super) fn low(number: u64) -> u32 {
+    let [.., a, b, c, d] = number.to_be_bytes();
     u32::from_be_bytes([a, b, c, d])
 }
 
@@ -35,19 +35,13 @@ impl<'a> View<'a> {
     /// Returns the inbound key and the outbound key.
     #[inline]
     pub(crate) fn keys(&self) -> [Key; 2] {
-        let record = self.record;
-        let key = |entry, pair: usize| {
-            let ([src, dst], [sport, dport]) = record.narrow(entry);
-            let (mut from, mut to) = (Address::from_v4_bits(src), Address::from_v4_bits(dst));
-            if record.is_wide()
-                && let Some(wide) = self.table.wide.get(position(self.index.0))
-                && let Some([src, dst]) = wide.as_chunks().0.get(pair)
-            {
-                (from, to) = (Address::from_bits(*src), Address::from_bits(*dst));
-            }
-            Key { src: from, dst: to, sport, dport, protocol: record.protocol }
+        let key = |entry| {
+            let found = Found { index: self.index, entry };
+            let [src, dst] = self.table.addresses(self.record, found);
+            let [sport, dport] = self.record.ports(entry);
+            Key { src, dst, sport, dport, protocol: self.record.protocol }
         };
-        [key(Direction::Inbound, 0), key(Direction::Outbound, 1)]
+        [key(Direction::Inbound), key(Direction::Outbound)]
     }
 
     fn rare(&self) -> [u32; RARE_WORDS] {
@@ -174,8 +168,8 @@ impl Conn {
     /// What of it stands beside its record.
     pub(super) fn rare(&self) -> [u32; RARE_WORDS] {
         let template = self.template.map_or(0, |index| index.0.saturating_add(1));
-        let told = self.mtu_told_at.map_or(0, low);
-        let high = |packets: u64| low(Millis(packets >> u32::BITS));
+        let told = self.mtu_told_at.map_or(0, |told| low(told.0));
+        let high = |packets: u64| low(packets >> u32::BITS);
         let words = match self.state {
             State::Sctp(state) => state.to_words(),
             State::Tcp(_) => self.sequences.to_words(),

@@ -296,7 +296,8 @@ pub(crate) fn dest_settings(weight: u32) -> DestSettings {
     DestSettings { weight, ..DestSettings::new(Forward::FullNat) }
 }
 
-fn local_address(text: &str, len: u8) -> LocalAddress {
+/// Returns an address of port 0 for good, with the prefix of a length that it lies in.
+pub fn local_address(text: &str, len: u8) -> LocalAddress {
     let ip: IpAddr = text.parse().unwrap();
     LocalAddress {
         address: Address::from(ip),

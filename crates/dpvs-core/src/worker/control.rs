@@ -170,7 +170,7 @@ impl Worker {
             if let Some(conn) = table.get(ConnIndex(query.position - from))
                 && query.filter.matches(&conn)
             {
-                let expires_ms = self.state.expires_at(&conn).since(now);
+                let expires_ms = self.state.expires_at(conn.state, conn.expires_at()).since(now);
                 query.connections.push(ConnInfo { conn, expires_ms });
             }
             query.position += 1;

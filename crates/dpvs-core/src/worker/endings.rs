@@ -24,8 +24,7 @@ impl WorkerState {
     }
 
     fn expire_one(&mut self, tables: &Tables, index: ConnIndex) {
-        let conn = self.conns.get(index);
-        if conn.is_some_and(|conn| matches!(conn.state, State::Request { .. })) {
+        if self.conns.view(index).is_some_and(|conn| conn.is_request()) {
             self.counters.icmp_query_expired.add(1);
         }
         self.end(tables, index);
@@ -35,17 +34,14 @@ impl WorkerState {
     /// Ends the connection that a packet found if its time is over, though its timer has not fired.
     pub(super) fn is_over(&mut self, tables: &Tables, now: Millis, index: ConnIndex) -> bool {
         let Some(conn) = self.conns.view(index) else { return true };
-        // A reply goes with its request.
-        let (owner, expires_at) = match conn.state() {
-            State::Reply { request } => {
-                let request_at = self.conns.view(request).map(|request| request.expires_at());
-                (request, request_at.unwrap_or(conn.expires_at()))
-            }
-            _ => (index, conn.expires_at()),
-        };
-        if expires_at > now {
+        let state = conn.state();
+        if self.expires_at(state, conn.expires_at()) > now {
             return false;
         }
+        let owner = match state {
+            State::Reply { request } => request,
+            _ => index,
+        };
         self.expire_one(tables, owner);
         true
     }
@@ -158,14 +154,13 @@ impl WorkerState {
         Ok(index)
     }
 
-    /// Returns when a connection expires: a reply with its request.
-    pub(super) fn expires_at(&self, conn: &Conn) -> Millis {
-        match conn.state {
+    /// Returns when a connection in a state expires, by its `own` time: a reply with its request.
+    pub(super) fn expires_at(&self, state: State, own: Millis) -> Millis {
+        match state {
             State::Reply { request } => {
-                let request = self.conns.view(request).map(|request| request.expires_at());
-                request.unwrap_or(conn.expires_at())
+                self.conns.view(request).map_or(own, |request| request.expires_at())
             }
-            _ => conn.expires_at(),
+            _ => own,
         }
     }
 }

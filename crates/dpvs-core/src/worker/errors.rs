@@ -289,7 +289,7 @@ impl WorkerState {
         kind: Kind,
         direction: Direction,
     ) -> Verdict {
-        if !matches!(verdict, Verdict::Drop(_)) {
+        if !verdict.is_drop() {
             let counters = &self.counters;
             let messages = &counters.icmp_messages;
             let (counter, by_type) = match direction {

@@ -294,10 +294,7 @@ impl WorkerState {
             Holder::Nobody(_) => self.account_traffic(packet, direction, (service, dest)),
         }
         let verdict = self.send_by(tables, context.now, frame, out, route);
-        if direction == Direction::Inbound
-            && packet.payload.is_query()
-            && !matches!(verdict, Verdict::Drop(_))
-        {
+        if direction == Direction::Inbound && packet.payload.is_query() && !verdict.is_drop() {
             self.count_query(service, course.sides.protocol);
         }
         verdict

@@ -164,7 +164,7 @@ impl WorkerState {
         }
         let out = Packet { src: packet.dst, dst: packet.src, ..*packet };
         let verdict = self.send_by(tables, context.now, frame, out.span(), route);
-        self.counters.icmp_echo_replied.add(u64::from(!matches!(verdict, Verdict::Drop(_))));
+        self.counters.icmp_echo_replied.add(u64::from(!verdict.is_drop()));
         verdict
     }
 }
