@@ -35,6 +35,7 @@ use std::sync::Arc;
 
 // Replies as they are, for the door whose clients do not speak JSON.
 pub(crate) use conns::{list as list_conns, timeouts as get_timeouts};
+pub(crate) use dests::method_of;
 pub(crate) use services::get as get_service;
 pub(crate) use system::info as system_info;
 

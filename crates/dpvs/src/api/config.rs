@@ -8,6 +8,7 @@ mod standing;
 pub(super) use standing::get;
 
 use super::Session;
+use super::transaction::generation;
 use crate::control::Control;
 use difference::Difference;
 use dpvs_api::types::{ConfigApplied, ConfigApplyParams, ConfigSpec, ServiceConfig};
@@ -26,13 +27,7 @@ pub(super) fn apply(
     params: ConfigApplyParams,
 ) -> Result<ConfigApplied, RpcError> {
     let before = session.config.take();
-    let current = control.tables().generation();
-    if let Some(expected) = params.generation
-        && expected != current
-    {
-        let text = format!("the configuration is of generation {current}, not {expected}");
-        return Err(RpcError::new(ErrorCode::Conflict, text).at("generation"));
-    }
+    let current = generation(control, params.generation)?;
     let config = match before {
         Some(before) => parts::join(before, params.config),
         None => params.config,

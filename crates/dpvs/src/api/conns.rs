@@ -3,6 +3,7 @@
 
 use super::convert::{error, prefix, protocol, wire_endpoint, wire_forward, wire_protocol};
 use super::keys::service_key;
+use super::pages::bad_cursor;
 use super::services::{find, page_limit};
 use super::written;
 use crate::control::{Control, Stage};
@@ -114,7 +115,7 @@ fn read_cursor(text: &str, workers: &std::ops::Range<usize>) -> Result<Cursor, R
             Some(Cursor { worker: worker.parse().ok()?, position: position.parse().ok()? })
         })
         .filter(|cursor| workers.contains(&cursor.worker))
-        .ok_or_else(|| error(ErrorCode::Invalid, "not the cursor of a page", "cursor"))
+        .ok_or_else(bad_cursor)
 }
 
 fn show(worker: usize, info: &ConnInfo) -> Connection {

@@ -9,7 +9,7 @@ use crate::control::{Control, ObjectId, Stage};
 use dpvs_api::types::{self as wire, DestRef, DestSpec};
 use dpvs_api::{ErrorCode, RpcError};
 use dpvs_core::key::Endpoint;
-use dpvs_core::tables::{Dest, DestSettings, Forward, Service, Tunnel};
+use dpvs_core::tables::{Dest, DestSettings, Forward, Service, Tables, Tunnel};
 
 /// What a new real server has unless told otherwise.
 pub(super) const DEFAULT: DestSettings = DestSettings::new(Forward::Direct);
@@ -53,6 +53,13 @@ pub(super) fn del(stage: &mut Stage<'_>, dest: &DestRef) -> Result<(), RpcError>
     let key = service_key(stage.tables(), &dest.service)?;
     let endpoint = endpoint(dest.address, dest.port)?;
     stage.draft.del_dest(&key, endpoint).map_err(refused)
+}
+
+/// Returns the forwarding method of a real server, if it stands.
+pub(crate) fn method_of(tables: &Tables, spec: &DestSpec) -> Option<wire::Forward> {
+    let key = service_key(tables, &spec.service).ok()?;
+    let dest = tables.service(&key)?.dest_at(endpoint(spec.address, spec.port).ok()?)?;
+    Some(wire_forward(dest.settings.forward))
 }
 
 pub(super) fn endpoint(ip: std::net::IpAddr, port: u16) -> Result<Endpoint, RpcError> {

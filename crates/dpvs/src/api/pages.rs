@@ -66,8 +66,8 @@ pub(super) fn list<R>(
     let (tables, from) = match wanted.cursor {
         None => (Arc::clone(control.tables()), Position::default()),
         Some(cursor) => {
-            let (generation, position) = read_cursor(cursor)
-                .ok_or_else(|| error(ErrorCode::Invalid, "not the cursor of a page", "cursor"))?;
+            let (generation, [services, rows]) = read_cursor(cursor)?;
+            let position = Position { services, rows };
             (snapshot(control, listing.take(), generation)?, position)
         }
     };
@@ -85,11 +85,19 @@ pub(super) fn list<R>(
     Ok(Page { generation, services: page.services, next })
 }
 
-fn read_cursor(cursor: &str) -> Option<(u64, Position)> {
-    let (generation, rest) = cursor.split_once(':')?;
-    let (services, rows) = rest.split_once(':')?;
-    let position = Position { services: services.parse().ok()?, rows: rows.parse().ok()? };
-    Some((generation.parse().ok()?, position))
+/// Reads a cursor: the generation of its snapshot, and where the page begins.
+pub(super) fn read_cursor<const N: usize>(cursor: &str) -> Result<(u64, [usize; N]), RpcError> {
+    let read = || {
+        let (generation, rest) = cursor.split_once(':')?;
+        let numbers: Option<Vec<usize>> = rest.split(':').map(|part| part.parse().ok()).collect();
+        Some((generation.parse().ok()?, numbers?.try_into().ok()?))
+    };
+    read().ok_or_else(bad_cursor)
+}
+
+/// Refuses what is no cursor.
+pub(super) fn bad_cursor() -> RpcError {
+    error(ErrorCode::Invalid, "not the cursor of a page", "cursor")
 }
 
 struct Filling<R> {

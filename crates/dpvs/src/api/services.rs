@@ -4,6 +4,7 @@
 use super::attributes::{Shown, settings};
 use super::convert::{error, refused, stats};
 use super::keys::{service_key, wire_key};
+use super::pages::{bad_cursor, read_cursor};
 use super::{dests, echo, laddrs, written};
 use crate::control::{Control, ObjectId, Stage};
 use dpvs_api::types::{
@@ -193,14 +194,11 @@ fn resume(
     listing: Option<Arc<Tables>>,
     cursor: &str,
 ) -> Result<(Arc<Tables>, Position), RpcError> {
-    let numbers: Option<Vec<u64>> = cursor.split(':').map(|part| part.parse().ok()).collect();
-    let Some([generation, services, begun @ (0 | 1), dests]) = numbers.as_deref() else {
-        return Err(error(ErrorCode::Invalid, "not the cursor of a page", "cursor"));
+    let (generation, [services, begun @ (0 | 1), dests]) = read_cursor(cursor)? else {
+        return Err(bad_cursor());
     };
-    let tables = snapshot(control, listing, *generation)?;
-    let at = |number: &u64| usize::try_from(*number).unwrap_or(usize::MAX);
-    let position = Position { services: at(services), is_begun: *begun == 1, dests: at(dests) };
-    Ok((tables, position))
+    let tables = snapshot(control, listing, generation)?;
+    Ok((tables, Position { services, is_begun: begun == 1, dests }))
 }
 
 /// Finds the snapshot that a listing goes over: the one that was kept, or the current one.

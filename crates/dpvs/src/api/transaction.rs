@@ -13,14 +13,8 @@ pub(super) fn run(
     session: &mut Session,
     params: TransactionSpec,
 ) -> Result<Written, RpcError> {
-    let current = control.tables().generation();
     let paused = session.transaction.take();
-    if let Some(expected) = params.generation
-        && expected != current
-    {
-        let text = format!("the configuration is of generation {current}, not {expected}");
-        return Err(RpcError::new(ErrorCode::Conflict, text).at("generation"));
-    }
+    let current = generation(control, params.generation)?;
     if params.writes.is_empty() && paused.is_none() && !params.more {
         return Ok(written(current));
     }
@@ -46,6 +40,18 @@ pub(super) fn run(
         Some(index) => error.in_write(index),
         None => error,
     })
+}
+
+/// Returns the generation that stands; refuses if another one is expected.
+pub(super) fn generation(control: &Control, expected: Option<u64>) -> Result<u64, RpcError> {
+    let current = control.tables().generation();
+    match expected {
+        Some(expected) if expected != current => {
+            let text = format!("the configuration is of generation {current}, not {expected}");
+            Err(RpcError::new(ErrorCode::Conflict, text).at("generation"))
+        }
+        _ => Ok(current),
+    }
 }
 
 fn read(spec: &WriteSpec) -> Result<Call, RpcError> {

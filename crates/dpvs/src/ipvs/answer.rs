@@ -9,8 +9,8 @@ use super::{dest, errno, service};
 use crate::api::{self, Session};
 use crate::control::Control;
 use crate::server::Peer;
-use dpvs_api::types::{Dest, DestSpec, Empty, Forward, ServiceRef};
-use dpvs_api::{Access, Call, RpcError};
+use dpvs_api::types::{DestSpec, Empty, Forward, ServiceRef};
+use dpvs_api::{Access, Call};
 use netlink_packet_core::NetlinkHeader;
 use nix::errno::Errno;
 
@@ -79,25 +79,14 @@ fn carry_out(
     Ok(None)
 }
 
-/// Carries out a write, and logs it as the other door does.
+/// Carries out a write.
 fn write(
     control: &mut Control,
     session: &mut Session,
     peer: Peer,
     call: Call,
 ) -> Result<(), Errno> {
-    let (method, access) = (call.name(), call.access());
-    let outcome = peer.rights.check(access).and_then(|()| api::call(control, session, call));
-    tell(peer, method, outcome.map(drop))
-}
-
-fn tell(peer: Peer, method: &str, outcome: Result<(), RpcError>) -> Result<(), Errno> {
-    let Peer { uid, pid, .. } = peer;
-    match &outcome {
-        Ok(()) => tracing::info!(uid, pid, method, "done"),
-        Err(error) => tracing::info!(uid, pid, method, "refused: {error}"),
-    }
-    outcome.map_err(|error| errno::of(&error))
+    peer.call(control, session, call).map(drop).map_err(|error| errno::of(&error))
 }
 
 /// Edits a real server. A method that stock tools have no word for stays, where they say what they
@@ -108,13 +97,9 @@ fn edit_dest(
     peer: Peer,
     mut spec: DestSpec,
 ) -> Result<(), Errno> {
-    let named = ServiceRef { service: spec.service.clone() };
-    let is_it = |dest: &&Dest| (dest.address, dest.port) == (spec.address, spec.port);
-    let standing = api::get_service(control, &named).ok();
-    let standing = standing.as_ref().and_then(|service| service.dests.iter().find(is_it));
-    if let (Some(standing), Some(asked)) = (standing, spec.forward)
-        && matches!(standing.forward, Forward::FullNat | Forward::Snat)
-        && dest::means_the_same(asked, standing.forward)
+    if let (Some(standing), Some(asked)) = (api::method_of(control.tables(), &spec), spec.forward)
+        && matches!(standing, Forward::FullNat | Forward::Snat)
+        && dest::means_the_same(asked, standing)
     {
         spec.forward = None;
     }
@@ -129,14 +114,14 @@ fn flush(control: &mut Control, session: &mut Session, peer: Peer) -> Result<(),
         return write(control, session, peer, Call::ServiceFlush(Empty {}));
     }
     let call = Call::ServiceFlush(Empty {});
-    let outcome = peer.rights.check(call.access()).and_then(|()| {
+    let outcome = peer.change(call.name(), call.access(), || {
         let mut stage = control.stage();
         for service in all.into_iter().filter(service::is_known) {
             api::write(&mut stage, Call::ServiceDel(ServiceRef { service }))?;
         }
         stage.commit().map(drop).map_err(|(_, error)| error)
     });
-    tell(peer, call.name(), outcome)
+    outcome.map_err(|error| errno::of(&error))
 }
 
 fn ipvs(command: u8, attributes: Writer) -> Generic {

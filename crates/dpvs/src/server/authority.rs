@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Who may do what, by the credentials that the kernel tells of a client.
 
-use crate::control::ControlOptions;
+use crate::api::{self, Reply, Session};
+use crate::control::{Control, ControlOptions};
 use anyhow::{Context as _, bail};
-use dpvs_api::{Access, ErrorCode, RpcError};
+use dpvs_api::{Access, Call, ErrorCode, RpcError};
 use nix::sys::socket::{getsockopt, sockopt};
 use nix::unistd::{Gid, Group, Uid, User, geteuid, getgrouplist};
 use std::ffi::CString;
@@ -44,6 +45,43 @@ pub(crate) struct Peer {
     pub(crate) pid: i32,
     /// What it may do.
     pub(crate) rights: Rights,
+}
+
+impl Peer {
+    /// Carries out a call if the client may make it; logs every change and who asked for it.
+    ///
+    /// # Errors
+    /// Why it was refused.
+    pub(crate) fn call(
+        self,
+        control: &mut Control,
+        session: &mut Session,
+        call: Call,
+    ) -> Result<Reply, RpcError> {
+        let (method, access) = (call.name(), call.access());
+        self.change(method, access, || api::call(control, session, call))
+    }
+
+    /// The same for what is no single call.
+    ///
+    /// # Errors
+    /// Why it was refused.
+    pub(crate) fn change<T>(
+        self,
+        method: &str,
+        access: Access,
+        work: impl FnOnce() -> Result<T, RpcError>,
+    ) -> Result<T, RpcError> {
+        let outcome = self.rights.check(access).and_then(|()| work());
+        if access != Access::Read {
+            let Peer { uid, pid, .. } = self;
+            match &outcome {
+                Ok(_) => tracing::info!(uid, pid, method, "done"),
+                Err(error) => tracing::info!(uid, pid, method, "refused: {error}"),
+            }
+        }
+        outcome
+    }
 }
 
 /// The rules.

@@ -5,9 +5,9 @@ use super::authority::{Peer, Rights};
 use super::batch::{Batch, error_line};
 use super::input::{Input, Next};
 use super::writes;
-use crate::api::{self, Reply, Session};
+use crate::api::Session;
 use crate::control::Control;
-use dpvs_api::{Access, ErrorCode, LINE_BYTES_MAX, RpcError, parse_line};
+use dpvs_api::{ErrorCode, LINE_BYTES_MAX, RpcError, parse_line};
 use nix::poll::PollFlags;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -126,7 +126,8 @@ impl Client {
         if batch.is_at_write() {
             writes::carry_out(control, self.peer, &mut batch);
         } else if let Some(request) = batch.next() {
-            let outcome = self.carry_out(control, request.call);
+            let call = |call| self.peer.call(control, &mut self.session, call);
+            let outcome = request.call.and_then(call);
             if let Some(id) = request.id {
                 batch.answer(id, outcome);
             }
@@ -160,28 +161,6 @@ impl Client {
             }
         }
         true
-    }
-
-    fn carry_out(
-        &mut self,
-        control: &mut Control,
-        call: Result<dpvs_api::Call, RpcError>,
-    ) -> Result<Reply, RpcError> {
-        let call = call?;
-        let (method, access) = (call.name(), call.access());
-        let outcome = self
-            .peer
-            .rights
-            .check(access)
-            .and_then(|()| api::call(control, &mut self.session, call));
-        if access != Access::Read {
-            let Peer { uid, pid, .. } = self.peer;
-            match &outcome {
-                Ok(_) => tracing::info!(uid, pid, method, "done"),
-                Err(error) => tracing::info!(uid, pid, method, "refused: {error}"),
-            }
-        }
-        outcome
     }
 
     fn send(&mut self, line: Vec<u8>, now: Instant) {

@@ -307,3 +307,29 @@ fn a_large_configuration_goes_out_by_pages_and_back_in_parts() {
     }
     assert_eq!(apply(&mut to, &json!({}))["changes"], 0);
 }
+
+#[test]
+fn what_is_no_cursor_is_refused() {
+    let daemon = Daemon::start(1);
+    for (cursor, code) in [
+        ("", ErrorCode::Invalid),
+        ("0", ErrorCode::Invalid),
+        ("0:0:0", ErrorCode::Invalid),
+        ("0:0:0:0:0", ErrorCode::Invalid),
+        ("0:0:-1:0", ErrorCode::Invalid),
+        ("x:0:0:0", ErrorCode::Invalid),
+        ("7:0:0:0", ErrorCode::Conflict),
+    ] {
+        match daemon.client().0.call_raw("config.get", &json!({ "cursor": cursor })) {
+            Err(ClientError::Refused(error)) => {
+                assert_eq!((error.kind(), error.data.path.as_deref()), (code, Some("cursor")));
+            }
+            other => panic!("{cursor:?}: {other:?}"),
+        }
+    }
+    // Beyond the end there is nothing, however far.
+    let mut api = daemon.client();
+    for cursor in ["0:4:99:0", "0:18446744073709551615:0:0", "0:0:18446744073709551615:9"] {
+        assert_eq!(api.ok("config.get", json!({ "cursor": cursor })).get("next"), None);
+    }
+}

@@ -8,7 +8,7 @@ use crate::api::convert::{address, device, device_name, error};
 use crate::api::keys::{service_key, wire_key};
 use crate::api::{dests, echo};
 use dpvs_api::types::{
-    self as wire, AccessSpec, DestRef, LaddrSpec, ServiceConfig, ServiceRef, ServiceSpec,
+    self as wire, AccessSpec, DestRef, DestSpec, LaddrSpec, ServiceConfig, ServiceRef, ServiceSpec,
 };
 use dpvs_api::{Call, ErrorCode, RpcError};
 use dpvs_core::PortId;
@@ -27,7 +27,7 @@ struct Wanted {
     key: ServiceKey,
     spec: ServiceSpec,
     settings: ServiceSettings,
-    dests: Vec<(Endpoint, DestSettings, wire::DestConfig)>,
+    dests: Vec<(Endpoint, DestSettings, DestSpec)>,
     endpoints: HashSet<Endpoint>,
     laddrs: HashMap<Address, PortId>,
     laddr_specs: Vec<LaddrSpec>,
@@ -142,12 +142,12 @@ impl Wanted {
         for (at, config) in configs.into_iter().enumerate() {
             let place = format!("{place}.dests[{at}]");
             let endpoint = dests::endpoint(config.address, config.port).map_err(under(&place))?;
-            let spec = config.clone().of(self.spec.service.clone());
+            let spec = config.of(self.spec.service.clone());
             let settings = dests::settings(&spec, dests::DEFAULT).map_err(under(&place))?;
             if !self.endpoints.insert(endpoint) {
                 return Err(twice(&place));
             }
-            self.dests.push((endpoint, settings, config));
+            self.dests.push((endpoint, settings, spec));
         }
         Ok(())
     }
@@ -222,11 +222,11 @@ impl Wanted {
         let dests: HashMap<Endpoint, DestSettings> = standing
             .map(|s| s.dests.iter().map(|dest| (dest.endpoint, dest.settings)).collect())
             .unwrap_or_default();
-        for (endpoint, settings, config) in self.dests {
+        for (endpoint, settings, spec) in self.dests {
             match dests.get(&endpoint) {
                 Some(standing) if *standing == settings => {}
-                Some(_) => calls.push(Call::DestReplace(config.of(name.clone()))),
-                None => calls.push(Call::DestAdd(config.of(name.clone()))),
+                Some(_) => calls.push(Call::DestReplace(spec)),
+                None => calls.push(Call::DestAdd(spec)),
             }
         }
         let has_laddr = |spec: &LaddrSpec| {

@@ -2,16 +2,17 @@
 //! The configuration as it stands, in the words of `config.apply`.
 
 use crate::api::attributes::Shown;
-use crate::api::convert::{device_name, error, wire_forward, wire_tunnel};
+use crate::api::convert::{device_name, wire_forward, wire_tunnel};
 use crate::api::keys::wire_key;
+use crate::api::pages::read_cursor;
 use crate::api::services::snapshot;
 use crate::api::{addrs, conns, echo, routes};
 use crate::control::Control;
+use dpvs_api::RpcError;
 use dpvs_api::types::{
     ConfigGetParams, ConfigPage, ConfigSpec, DestConfig, EchoSpec, LaddrConfig, NeighSpec,
     ServiceConfig, ServiceSpec, TimeoutSpec,
 };
-use dpvs_api::{ErrorCode, RpcError};
 use dpvs_core::Millis;
 use dpvs_core::key::Address;
 use dpvs_core::tables::{
@@ -46,8 +47,8 @@ pub(in crate::api) fn get(
     let (tables, from) = match &params.cursor {
         None => (Arc::clone(control.tables()), Position::default()),
         Some(cursor) => {
-            let (generation, position) = read_cursor(cursor)
-                .ok_or_else(|| error(ErrorCode::Invalid, "not the cursor of a page", "cursor"))?;
+            let (generation, [section, row, part]) = read_cursor(cursor)?;
+            let position = Position { section, row, part };
             (snapshot(control, listing.take(), generation)?, position)
         }
     };
@@ -57,14 +58,6 @@ pub(in crate::api) fn get(
     let next = next.map(|at| format!("{generation}:{}:{}:{}", at.section, at.row, at.part));
     *listing = next.is_some().then(|| Arc::clone(&tables));
     Ok(ConfigPage { generation, config: page.config, next })
-}
-
-fn read_cursor(cursor: &str) -> Option<(u64, Position)> {
-    let mut parts = cursor.split(':');
-    let generation = parts.next()?.parse().ok()?;
-    let mut next = || parts.next()?.parse().ok();
-    let position = Position { section: next()?, row: next()?, part: next()? };
-    parts.next().is_none().then_some((generation, position))
 }
 
 struct Page {
