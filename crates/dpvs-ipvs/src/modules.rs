@@ -5,8 +5,9 @@
 //! the way there is another one, as through a shell, the loader itself has this library in it, and
 //! ends before its first line.
 
+use crate::next::{Actions, Attributes, Words};
 use crate::{door, errno, next};
-use libc::{c_char, c_int, pid_t, posix_spawn_file_actions_t, posix_spawnattr_t};
+use libc::{c_char, c_int, pid_t};
 use std::ffi::CStr;
 
 /// Names of programs that load modules.
@@ -59,86 +60,29 @@ unsafe fn loads_ipvs(path: *const c_char, words: *const *const c_char) -> bool {
     false
 }
 
-#[unsafe(no_mangle)]
-unsafe extern "C" fn execv(path: *const c_char, words: *const *const c_char) -> c_int {
-    // SAFETY: the caller's arguments are those of `execv`.
-    if unsafe { loads_ipvs(path, words) } {
-        return errno::fail(libc::ENOENT);
-    }
-    // SAFETY: the caller answers for the arguments.
-    unsafe { next::execv(path, words) }
+/// The calls that start a program, which do not start one that loads the kernel's IPVS. `$refusal`
+/// tells it as the call tells its errors.
+macro_rules! starts {
+    ($( $name:ident($($argument:ident: $type:ty),*) by ($path:ident, $words:ident) else $refusal:expr; )+) => { $(
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $name($($argument: $type),*) -> c_int {
+            // SAFETY: the caller's path and words are those of the call.
+            if unsafe { loads_ipvs($path, $words) } {
+                return $refusal;
+            }
+            // SAFETY: the caller answers for the arguments.
+            unsafe { next::$name($($argument),*) }
+        }
+    )+ };
 }
 
-#[unsafe(no_mangle)]
-unsafe extern "C" fn execve(
-    path: *const c_char,
-    words: *const *const c_char,
-    environment: *const *const c_char,
-) -> c_int {
-    // SAFETY: the caller's arguments are those of `execve`.
-    if unsafe { loads_ipvs(path, words) } {
-        return errno::fail(libc::ENOENT);
-    }
-    // SAFETY: the caller answers for the arguments.
-    unsafe { next::execve(path, words, environment) }
-}
-
-#[unsafe(no_mangle)]
-unsafe extern "C" fn execvp(file: *const c_char, words: *const *const c_char) -> c_int {
-    // SAFETY: the caller's arguments are those of `execvp`.
-    if unsafe { loads_ipvs(file, words) } {
-        return errno::fail(libc::ENOENT);
-    }
-    // SAFETY: the caller answers for the arguments.
-    unsafe { next::execvp(file, words) }
-}
-
-#[unsafe(no_mangle)]
-unsafe extern "C" fn execvpe(
-    file: *const c_char,
-    words: *const *const c_char,
-    environment: *const *const c_char,
-) -> c_int {
-    // SAFETY: the caller's arguments are those of `execvpe`.
-    if unsafe { loads_ipvs(file, words) } {
-        return errno::fail(libc::ENOENT);
-    }
-    // SAFETY: the caller answers for the arguments.
-    unsafe { next::execvpe(file, words, environment) }
-}
-
-#[unsafe(no_mangle)]
-unsafe extern "C" fn posix_spawn(
-    pid: *mut pid_t,
-    path: *const c_char,
-    actions: *const posix_spawn_file_actions_t,
-    attributes: *const posix_spawnattr_t,
-    words: *const *const c_char,
-    environment: *const *const c_char,
-) -> c_int {
-    // SAFETY: the caller's arguments are those of `posix_spawn`.
-    if unsafe { loads_ipvs(path, words) } {
-        return libc::ENOENT;
-    }
-    // SAFETY: the caller answers for the arguments.
-    unsafe { next::posix_spawn(pid, path, actions, attributes, words, environment) }
-}
-
-#[unsafe(no_mangle)]
-unsafe extern "C" fn posix_spawnp(
-    pid: *mut pid_t,
-    file: *const c_char,
-    actions: *const posix_spawn_file_actions_t,
-    attributes: *const posix_spawnattr_t,
-    words: *const *const c_char,
-    environment: *const *const c_char,
-) -> c_int {
-    // SAFETY: the caller's arguments are those of `posix_spawnp`.
-    if unsafe { loads_ipvs(file, words) } {
-        return libc::ENOENT;
-    }
-    // SAFETY: the caller answers for the arguments.
-    unsafe { next::posix_spawnp(pid, file, actions, attributes, words, environment) }
+starts! {
+    execv(path: *const c_char, words: Words) by (path, words) else errno::fail(libc::ENOENT);
+    execve(path: *const c_char, words: Words, environment: Words) by (path, words) else errno::fail(libc::ENOENT);
+    execvp(file: *const c_char, words: Words) by (file, words) else errno::fail(libc::ENOENT);
+    execvpe(file: *const c_char, words: Words, environment: Words) by (file, words) else errno::fail(libc::ENOENT);
+    posix_spawn(pid: *mut pid_t, path: *const c_char, actions: Actions, attributes: Attributes, words: Words, environment: Words) by (path, words) else libc::ENOENT;
+    posix_spawnp(pid: *mut pid_t, file: *const c_char, actions: Actions, attributes: Attributes, words: Words, environment: Words) by (file, words) else libc::ENOENT;
 }
 
 /// Runs before the program: the C library gives it the program's arguments.

@@ -53,9 +53,12 @@ macro_rules! next {
     )+ };
 }
 
-type Words = *const *const c_char;
-type Actions = *const posix_spawn_file_actions_t;
-type Attributes = *const posix_spawnattr_t;
+/// The words of a command line or of the environment, with a null at the end.
+pub(crate) type Words = *const *const c_char;
+/// What `posix_spawn` is to do before the program starts.
+pub(crate) type Actions = *const posix_spawn_file_actions_t;
+/// What the program is to be like.
+pub(crate) type Attributes = *const posix_spawnattr_t;
 
 next! {
     socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int, else -1;

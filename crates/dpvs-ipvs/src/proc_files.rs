@@ -47,27 +47,23 @@ unsafe fn named(path: *const c_char) -> Named {
     }
 }
 
-#[unsafe(no_mangle)]
-unsafe extern "C" fn fopen(path: *const c_char, mode: *const c_char) -> *mut FILE {
-    // SAFETY: the caller's arguments are those of `fopen`.
-    match unsafe { named(path) } {
-        Named::Connections => connections(),
-        Named::Hidden => missing(),
-        // SAFETY: the caller answers for the arguments.
-        Named::Other => unsafe { next::fopen(path, mode) },
-    }
+/// The calls that open a file.
+macro_rules! opens {
+    ($($name:ident)+) => { $(
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $name(path: *const c_char, mode: *const c_char) -> *mut FILE {
+            // SAFETY: the caller's path is that of the call.
+            match unsafe { named(path) } {
+                Named::Connections => connections(),
+                Named::Hidden => missing(),
+                // SAFETY: the caller answers for the arguments.
+                Named::Other => unsafe { next::$name(path, mode) },
+            }
+        }
+    )+ };
 }
 
-#[unsafe(no_mangle)]
-unsafe extern "C" fn fopen64(path: *const c_char, mode: *const c_char) -> *mut FILE {
-    // SAFETY: the caller's arguments are those of `fopen64`.
-    match unsafe { named(path) } {
-        Named::Connections => connections(),
-        Named::Hidden => missing(),
-        // SAFETY: the caller answers for the arguments.
-        Named::Other => unsafe { next::fopen64(path, mode) },
-    }
-}
+opens! { fopen fopen64 }
 
 fn missing() -> *mut FILE {
     errno::set(libc::ENOENT);
