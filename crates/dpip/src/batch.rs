@@ -5,8 +5,8 @@ use crate::cli::{Outcome, parse_on_top};
 use crate::daemon::Daemon;
 use crate::options::Options;
 use crate::run::carry_out;
+use crate::source;
 use std::ffi::OsString;
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
 
@@ -25,17 +25,12 @@ pub(crate) fn run(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> u8 {
-    let name =
-        if path == Path::new("-") { "standard input".into() } else { path.to_string_lossy() };
-    let mut reader: Box<dyn BufRead> = if path == Path::new("-") {
-        Box::new(BufReader::new(io::stdin()))
-    } else {
-        match File::open(path) {
-            Ok(file) => Box::new(BufReader::new(file)),
-            Err(error) => {
-                let _ = writeln!(err, "dpip: cannot open {name}: {error}");
-                return 1;
-            }
+    let name = source::name(path);
+    let mut reader = match source::open(path) {
+        Ok(file) => BufReader::new(file),
+        Err(error) => {
+            let _ = writeln!(err, "dpip: cannot open {name}: {error}");
+            return 1;
         }
     };
     let mut code = 0;

@@ -5,13 +5,13 @@ use crate::daemon::Daemon;
 use crate::options::Options;
 use crate::request::Request;
 use crate::run::{Fault, json};
+use crate::source;
 use crate::stop::{NOT_SUPPORT, Stop};
 use crate::words::{Command, Words};
 use dpvs_api::types::{ConfigApplied, ConfigApplyParams, ConfigGetParams, ConfigSpec};
 use dpvs_api::{ClientError, method, parts};
 use std::fmt::Write as _;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read as _};
 use std::path::Path;
 
 /// Longest document, so that an endless file ends.
@@ -83,14 +83,9 @@ fn explain(error: ClientError) -> Fault {
 }
 
 fn read(path: &Path) -> Result<ConfigSpec, Fault> {
-    let is_stdin = path == Path::new("-");
-    let name = if is_stdin { "standard input".into() } else { path.to_string_lossy() };
+    let name = source::name(path);
     let fail = |error: &dyn std::fmt::Display| Fault::File(format!("{name}: {error}"));
-    let reader: Box<dyn Read> = if is_stdin {
-        Box::new(io::stdin())
-    } else {
-        Box::new(File::open(path).map_err(|error| fail(&error))?)
-    };
+    let reader = source::open(path).map_err(|error| fail(&error))?;
     let mut text = String::new();
     reader.take(DOCUMENT_BYTES_MAX + 1).read_to_string(&mut text).map_err(|error| fail(&error))?;
     if u64::try_from(text.len()).is_ok_and(|len| len > DOCUMENT_BYTES_MAX) {

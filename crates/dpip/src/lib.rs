@@ -22,6 +22,7 @@ pub mod render;
 mod request;
 mod route;
 mod run;
+mod source;
 mod stop;
 mod value;
 mod watch;
