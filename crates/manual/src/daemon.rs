@@ -83,6 +83,10 @@ pub(crate) fn page() -> Result<Page, Undescribed> {
     page.section("FILES");
     page.tagged("_/etc/dpvs/dpvs.toml_", "The configuration, if it is there.");
     page.tagged("_/run/dpvs/dpvs.sock_", "Where `ipvsadm`, `dpip` and other programs reach it.");
+    page.tagged(
+        "_/run/dpvs/ipvs.sock_",
+        "Where Debian's own `ipvsadm` and `keepalived` reach it, with `LD_PRELOAD=libdpvs_ipvs.so`.",
+    );
     page.section("ENVIRONMENT");
     page.tagged("`RUST_LOG`", "What is logged; it comes before the configuration.");
     page.see_also(&[("dpip", "8"), ("dpvs.toml", "5"), ("ipvsadm", "8")]);
