@@ -4,6 +4,9 @@
 //! The benches measure stages of the packet path in nanoseconds for each packet, on heap frames:
 //! no port, no ring. `make bench` runs them.
 
+pub mod pcap;
+pub mod traffic;
+
 use dpvs_core::net::Protocol;
 use dpvs_core::testing::{HeapFrame, Lab, PacketBuilder, address, service_key};
 use dpvs_core::{BURST, PortId, Verdict};

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A program under test: its packet threads' time on the processor, its memory, its signals.
+
+use anyhow::{Context as _, anyhow};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::fs;
+use std::process::{Child, Command, ExitStatus};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// How long a program may take to end.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A child that ends with this value.
+#[derive(Debug)]
+pub(crate) struct Process {
+    child: Child,
+    is_stopped: bool,
+}
+
+impl Process {
+    pub(crate) fn start(command: &mut Command) -> anyhow::Result<Self> {
+        let name = command.get_program().to_string_lossy().into_owned();
+        let child = command.spawn().with_context(|| format!("cannot start {name}"))?;
+        Ok(Process { child, is_stopped: false })
+    }
+
+    pub(crate) fn child(&mut self) -> &mut Child {
+        &mut self.child
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        kill(Pid::from_raw(i32::try_from(self.child.id())?), signal)?;
+        Ok(())
+    }
+
+    /// Lets it rest, so that another may have the processor.
+    pub(crate) fn pause(&mut self) -> anyhow::Result<()> {
+        self.signal(Signal::SIGSTOP)?;
+        self.is_stopped = true;
+        Ok(())
+    }
+
+    /// Lets it go on.
+    pub(crate) fn resume(&mut self) -> anyhow::Result<()> {
+        self.signal(Signal::SIGCONT)?;
+        self.is_stopped = false;
+        Ok(())
+    }
+
+    /// Fails if it has ended.
+    pub(crate) fn check(&mut self) -> anyhow::Result<()> {
+        match self.child.try_wait()? {
+            None => Ok(()),
+            Some(status) => Err(anyhow!("it ended: {status}")),
+        }
+    }
+
+    /// The threads of a name, by number.
+    pub(crate) fn threads(&self, name: &str) -> anyhow::Result<Vec<u32>> {
+        let mut found = Vec::new();
+        for task in fs::read_dir(format!("/proc/{}/task", self.id()))? {
+            let path = task?.path();
+            if fs::read_to_string(path.join("comm"))?.trim_end() == name {
+                let id = path.file_name().context("a thread's number")?;
+                found.push(id.to_string_lossy().parse()?);
+            }
+        }
+        found.sort_unstable();
+        Ok(found)
+    }
+
+    /// How long a thread has run on a processor: unlike the clock it does not count what others took.
+    pub(crate) fn on_cpu(&self, thread: u32) -> anyhow::Result<Duration> {
+        let path = format!("/proc/{}/task/{thread}/schedstat", self.id());
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+        let first = text.split_whitespace().next().context("schedstat is empty")?;
+        Ok(Duration::from_nanos(first.parse()?))
+    }
+
+    /// Bytes of memory in use.
+    pub(crate) fn resident_bytes(&self) -> anyhow::Result<u64> {
+        let text = fs::read_to_string(format!("/proc/{}/status", self.id()))?;
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes = line.and_then(|rest| rest.trim().strip_suffix("kB"));
+        let kilobytes: u64 = kilobytes.context("no VmRSS")?.trim().parse()?;
+        Ok(kilobytes * 1024)
+    }
+
+    /// Ends it and waits for its end.
+    pub(crate) fn end(&mut self) -> anyhow::Result<ExitStatus> {
+        if self.is_stopped {
+            self.resume()?;
+        }
+        self.signal(Signal::SIGTERM)?;
+        let began = Instant::now();
+        while began.elapsed() < PATIENCE {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            sleep(Duration::from_millis(5));
+        }
+        Err(anyhow!("it does not end"))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Whatever went wrong, nothing stays behind; it may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
