@@ -65,6 +65,12 @@ impl Delta {
         Delta(u64::from(!u16::from_be_bytes(old)) + u64::from(u16::from_be_bytes(new)))
     }
 
+    /// The change of two words in a row.
+    #[inline]
+    pub fn pairs(old: u32, new: u32) -> Self {
+        Delta(u64::from(!old) + u64::from(new))
+    }
+
     /// The change of a run of words, both of the same even length.
     pub fn runs(old: &[u8], new: &[u8]) -> Self {
         debug_assert_eq!(old.len(), new.len(), "a change keeps the length");

@@ -128,8 +128,11 @@ pub struct Key {
 }
 
 impl Hash for Key {
-    /// Three words in a row: the derived form would feed each small field on its own.
+    /// Whole words: the derived form would feed each small field on its own.
     fn hash<H: Hasher>(&self, state: &mut H) {
+        if let Some(tuple) = self.tuple() {
+            return tuple.hash(state);
+        }
         state.write_u128(self.src.0);
         state.write_u128(self.dst.0);
         let ports = u64::from(self.sport) << 16 | u64::from(self.dport);
@@ -137,7 +140,50 @@ impl Hash for Key {
     }
 }
 
+/// A [`Key`] of IPv4, in few bytes. Its hash is the key's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tuple {
+    /// Source and destination.
+    pub(crate) addresses: [u32; 2],
+    /// Those of both, as in [`Key`].
+    pub(crate) ports: [u16; 2],
+    pub(crate) protocol: Protocol,
+}
+
+impl Tuple {
+    /// Returns both ports as they stand on the wire, in a row.
+    #[inline]
+    pub(crate) fn port_pair(&self) -> u32 {
+        let [sport, dport] = self.ports.map(u32::from);
+        sport << 16 | dport
+    }
+}
+
+impl Hash for Tuple {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let [src, dst] = self.addresses.map(u64::from);
+        state.write_u64(src << 32 | dst);
+        state.write_u64(u64::from(self.port_pair()) << 8 | u64::from(self.protocol.number()));
+    }
+}
+
+impl From<Tuple> for Key {
+    fn from(tuple: Tuple) -> Self {
+        let Tuple { addresses, ports: [sport, dport], protocol } = tuple;
+        let [src, dst] = addresses.map(Address::from_v4_bits);
+        Key { src, dst, sport, dport, protocol }
+    }
+}
+
 impl Key {
+    /// Returns the same in few bytes, if it is of IPv4.
+    #[inline]
+    pub(crate) fn tuple(&self) -> Option<Tuple> {
+        let addresses = [self.src.v4_bits()?, self.dst.v4_bits()?];
+        Some(Tuple { addresses, ports: [self.sport, self.dport], protocol: self.protocol })
+    }
+
     /// Returns the source.
     pub fn source(&self) -> Endpoint {
         Endpoint { address: self.src, port: self.sport }

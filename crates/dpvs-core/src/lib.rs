@@ -28,6 +28,7 @@ pub mod neighbour;
 pub mod net;
 pub mod parse;
 pub mod path_mtu;
+mod plain;
 mod ports;
 mod quic;
 mod reset;

@@ -18,6 +18,8 @@ const BUCKET_LEN: usize = 8;
 
 /// How long a confirmed entry is used without asking again (RFC 4861 section 10: 30 s).
 const REACHABLE_MS: u64 = 30_000;
+/// How long the link address of a neighbour in use is not looked up again.
+const RECENT_MS: u64 = 1000;
 /// Time between two questions (RFC 4861 section 10: 1 s).
 const RETRANSMIT_MS: u64 = 1000;
 /// Questions without an answer before an entry counts as failed (RFC 4861 section 10: 3).
@@ -90,11 +92,31 @@ struct Entry {
     probes: u8,
 }
 
+/// Where frames for a neighbour went lately: good for the tables of one generation, until a time.
+#[derive(Clone, Copy, Debug)]
+struct Recent {
+    hop: NextHop,
+    mac: Mac,
+    generation: u64,
+    until: Millis,
+}
+
+impl Recent {
+    const NONE: Recent = Recent {
+        hop: NextHop { port: PortId(0), address: Address::UNSPECIFIED_V4 },
+        mac: Mac([0; 6]),
+        generation: 0,
+        until: Millis(0),
+    };
+}
+
 /// A worker's neighbours.
 #[derive(Debug)]
 pub(crate) struct Neighbours {
     buckets: Box<[[Option<Entry>; BUCKET_LEN]]>,
     hash: foldhash::fast::RandomState,
+    /// By the last byte of the address.
+    recent: Box<[Recent; 256]>,
 }
 
 impl Neighbours {
@@ -102,6 +124,24 @@ impl Neighbours {
         Neighbours {
             buckets: vec![[None; BUCKET_LEN]; BUCKETS].into_boxed_slice(),
             hash: foldhash::fast::RandomState::default(),
+            recent: Box::new([Recent::NONE; 256]),
+        }
+    }
+
+    /// Returns the link address of a neighbour that frames have gone to within the last second.
+    #[inline]
+    pub(crate) fn recent(&self, tables: &Tables, now: Millis, hop: NextHop) -> Option<Mac> {
+        let [.., last] = hop.address.v6_octets();
+        let recent = self.recent.get(usize::from(last))?;
+        let is_good =
+            recent.hop == hop && recent.generation == tables.generation() && now < recent.until;
+        is_good.then_some(recent.mac)
+    }
+
+    fn set_recent(&mut self, recent: Recent) {
+        let [.., last] = recent.hop.address.v6_octets();
+        if let Some(place) = self.recent.get_mut(usize::from(last)) {
+            *place = recent;
         }
     }
 
@@ -113,15 +153,24 @@ impl Neighbours {
 
     /// Says where a frame for a neighbour goes, and whether to ask for it.
     pub(crate) fn resolve(&mut self, tables: &Tables, now: Millis, hop: NextHop) -> Resolution {
+        if let Some(mac) = self.recent(tables, now, hop) {
+            return Resolution { link: Link::Known(mac), ask: false };
+        }
+        let generation = tables.generation();
         let is_it =
             |n: &&crate::tables::StaticNeighbour| n.port == hop.port && n.address == hop.address;
         if let Some(fixed) = tables.neighbours().iter().find(is_it) {
+            let until = Millis(u64::MAX);
+            self.set_recent(Recent { hop, mac: fixed.mac, generation, until });
             return Resolution { link: Link::Known(fixed.mac), ask: false };
         }
         let entry = entry_for(self.bucket(hop), hop, now);
         entry.used_at = now;
         if entry.mac.is_some() && now.since(entry.confirmed_at) < REACHABLE_MS {
             let mac = entry.mac.unwrap_or_default();
+            // Not for longer: the entry shows when it was used last.
+            let until = (entry.confirmed_at + REACHABLE_MS).min(now + RECENT_MS);
+            self.set_recent(Recent { hop, mac, generation, until });
             return Resolution { link: Link::Known(mac), ask: false };
         }
         let is_time = entry.asked_at.is_none_or(|at| now.since(at) >= RETRANSMIT_MS);
@@ -160,6 +209,7 @@ impl Neighbours {
     /// that speaks to us does.
     pub(crate) fn learn(&mut self, now: Millis, update: NeighbourUpdate, make: bool) -> bool {
         let hop = NextHop { port: update.port, address: update.address };
+        self.set_recent(Recent { hop, ..Recent::NONE });
         let bucket = self.bucket(hop);
         let stands = bucket.iter().flatten().any(|entry| entry.hop == hop);
         if !stands && !make {
@@ -178,6 +228,7 @@ impl Neighbours {
 
     /// Forgets a neighbour.
     pub(crate) fn forget(&mut self, hop: NextHop) {
+        self.set_recent(Recent { hop, ..Recent::NONE });
         for place in self.bucket(hop) {
             if place.is_some_and(|entry| entry.hop == hop) {
                 *place = None;

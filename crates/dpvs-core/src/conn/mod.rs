@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Connections: the record, its states, and the table they are found in.
 
+mod find;
+mod plain;
 mod record;
 mod sctp;
 mod sequences;

@@ -8,7 +8,7 @@
 use super::view::low;
 use super::{ConnIndex, Direction, Entries, State, TcpState};
 use crate::Millis;
-use crate::key::{Address, Key};
+use crate::key::{Address, Key, Tuple};
 use crate::net::Protocol;
 use crate::tables::{DestId, Forward, ServiceId};
 
@@ -145,10 +145,17 @@ impl Record {
         is_wide.then_some(all)
     }
 
-    /// Returns source and destination of a key, of IPv4.
+    /// Returns a key of IPv4; `None` of IPv6.
     #[inline]
-    pub(super) fn narrow(&self, entry: Direction) -> [u32; 2] {
-        of(self.addresses, entry)
+    pub(super) fn narrow(&self, entry: Direction) -> Option<Tuple> {
+        let (addresses, ports) = (of(self.addresses, entry), of(self.ports, entry));
+        (!self.is_wide()).then_some(Tuple { addresses, ports, protocol: self.protocol })
+    }
+
+    /// Returns whether the connection is found by its inbound key, be it by the other one too.
+    #[inline]
+    pub(super) fn is_by_inbound(&self) -> bool {
+        self.has(BY_INBOUND)
     }
 
     /// Returns both ports of a key.

@@ -14,11 +14,12 @@ use super::{Conn, Direction, State};
 use crate::Millis;
 use crate::ids::position;
 use crate::key::{Address, Key};
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hash};
 
 /// Longest run of slots that is searched.
-const PROBES_MAX: usize = 128;
-const EMPTY: u32 = u32::MAX;
+pub(super) const PROBES_MAX: usize = 128;
+/// What a free slot has in the place of a position.
+pub(super) const EMPTY: u32 = u32::MAX;
 
 /// A connection's position in the slab of its worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -49,10 +50,10 @@ pub struct Found {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Slot {
-    hash: u32,
+pub(super) struct Slot {
+    pub(super) hash: u32,
     /// Position, and the entry in the lowest bit; [`EMPTY`] if free.
-    value: u32,
+    pub(super) value: u32,
 }
 
 impl Found {
@@ -60,7 +61,8 @@ impl Found {
         self.index.0 << 1 | u32::from(self.entry == Direction::Outbound)
     }
 
-    fn from_value(value: u32) -> Self {
+    #[inline]
+    pub(super) fn from_value(value: u32) -> Self {
         let entry = if value & 1 == 0 { Direction::Inbound } else { Direction::Outbound };
         Found { index: ConnIndex(value >> 1), entry }
     }
@@ -71,14 +73,14 @@ impl Found {
 pub struct ConnTable {
     slots: Box<[Slot]>,
     mask: usize,
-    slab: Vec<Record>,
+    pub(super) slab: Vec<Record>,
     /// Addresses of connections that have others than IPv4, as bits: source and destination of both
     /// keys.
     wide: Vec<[[u128; 2]; 2]>,
     /// What few connections have.
     pub(super) rare: Vec<[u32; RARE_WORDS]>,
     /// The latest time that was heard of: records have the low bits of theirs.
-    clock: Millis,
+    pub(super) clock: Millis,
     free: Vec<u32>,
     len: usize,
     capacity: usize,
@@ -227,16 +229,19 @@ impl ConnTable {
         Millis(self.clock.0.saturating_sub(u64::from(age)))
     }
 
-    fn hash_of(&self, key: &Key) -> u32 {
+    #[inline]
+    pub(super) fn hash_of(&self, key: &impl Hash) -> u32 {
         let [a, b, c, d, ..] = self.hash.hash_one(key).to_be_bytes();
         u32::from_be_bytes([a, b, c, d])
     }
 
-    fn home(&self, hash: u32) -> usize {
+    #[inline]
+    pub(super) fn home(&self, hash: u32) -> usize {
         position(hash) & self.mask
     }
 
-    fn slot(&self, at: usize) -> Slot {
+    #[inline]
+    pub(super) fn slot(&self, at: usize) -> Slot {
         self.slots.get(at & self.mask).copied().unwrap_or(Slot { hash: 0, value: EMPTY })
     }
 
@@ -244,59 +249,6 @@ impl ConnTable {
         if let Some(place) = self.slots.get_mut(at & self.mask) {
             *place = slot;
         }
-    }
-
-    /// Finds the connection of a key.
-    #[inline]
-    pub fn find(&self, key: &Key) -> Option<Found> {
-        let hash = self.hash_of(key);
-        self.find_from(self.home(hash), hash, key)
-    }
-
-    /// Searches from a slot on.
-    fn find_from(&self, from: usize, hash: u32, key: &Key) -> Option<Found> {
-        for at in from..from + PROBES_MAX {
-            let slot = self.slot(at);
-            if slot.value == EMPTY {
-                return None;
-            }
-            if slot.hash == hash {
-                let found = Found::from_value(slot.value);
-                if self.is_current(found, key) {
-                    return Some(found);
-                }
-            }
-        }
-        None
-    }
-
-    /// Returns the first slot of a hash, or a free one.
-    #[inline]
-    fn candidate(&self, hash: u32) -> (usize, u32) {
-        let home = self.home(hash);
-        for at in home..home + PROBES_MAX {
-            let slot = self.slot(at);
-            if slot.hash == hash || slot.value == EMPTY {
-                return (at, slot.value);
-            }
-        }
-        (home, EMPTY)
-    }
-
-    /// Returns whether what was found is still what the key leads to: connections end, and their
-    /// places are taken again.
-    #[inline]
-    pub(crate) fn is_current(&self, found: Found, key: &Key) -> bool {
-        let at = position(found.index.0);
-        let Some(record) = self.slab.get(at) else { return false };
-        if !record.is_taken() || record.protocol != key.protocol {
-            return false;
-        }
-        if record.ports(found.entry) != [key.sport, key.dport] {
-            return false;
-        }
-        let [src, dst] = self.addresses(record, found);
-        key.src == src && key.dst == dst
     }
 
     /// Returns source and destination of a key of a record.
@@ -307,37 +259,10 @@ impl ConnTable {
         {
             return of(*wide, found.entry).map(Address::from_bits);
         }
-        let [src, dst] = record.narrow(found.entry);
-        [Address::from_v4_bits(src), Address::from_v4_bits(dst)]
-    }
-
-    /// Finds the connections of a burst. Each pass goes over all of it, and its loads do not depend
-    /// on each other: so the misses of the index overlap, and then those of the records.
-    pub fn find_burst(&self, keys: &[Option<Key>], found: &mut [Option<Found>]) {
-        let mut hashes = [0; crate::BURST];
-        for (hash, key) in hashes.iter_mut().zip(keys) {
-            *hash = key.as_ref().map_or(0, |key| self.hash_of(key));
-        }
-        let mut candidates = [(0, EMPTY); crate::BURST];
-        for ((candidate, key), hash) in candidates.iter_mut().zip(keys).zip(&hashes) {
-            if key.is_some() {
-                *candidate = self.candidate(*hash);
-            }
-        }
-        let all = found.iter_mut().zip(keys).zip(&hashes).zip(&candidates);
-        for (((result, key), hash), (at, value)) in all {
-            *result = None;
-            if let Some(key) = key
-                && *value != EMPTY
-            {
-                let candidate = Found::from_value(*value);
-                *result = if self.is_current(candidate, key) {
-                    Some(candidate)
-                } else {
-                    self.find_from(at + 1, *hash, key)
-                };
-            }
-        }
+        let narrow = record.narrow(found.entry);
+        narrow.map_or([Address::UNSPECIFIED_V4; 2], |tuple| {
+            tuple.addresses.map(Address::from_v4_bits)
+        })
     }
 
     /// Puts a connection in under its keys, and sets its timer.

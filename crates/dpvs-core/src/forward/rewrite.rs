@@ -72,7 +72,7 @@ pub(crate) fn rewrite_addresses(bytes: &mut [u8], packet: &Packet, ends: Ends) -
             let header: &mut Ipv4Header = view_mut(bytes, packet.l3)?;
             let addresses = checksum::replace(&mut header.src, &ends.src.address.v4_octets())
                 .and(checksum::replace(&mut header.dst, &ends.dst.address.v4_octets()));
-            let ttl = less_ttl(header);
+            let ttl = header.less_ttl();
             header.checksum.update(addresses.and(ttl));
             Some(addresses)
         }
@@ -91,7 +91,7 @@ pub(crate) fn take_ttl(bytes: &mut [u8], packet: &Packet) -> Option<()> {
     match packet.family {
         Family::V4 => {
             let header: &mut Ipv4Header = view_mut(bytes, packet.l3)?;
-            let ttl = less_ttl(header);
+            let ttl = header.less_ttl();
             header.checksum.update(ttl);
         }
         Family::V6 => {
@@ -100,11 +100,4 @@ pub(crate) fn take_ttl(bytes: &mut [u8], packet: &Packet) -> Option<()> {
         }
     }
     Some(())
-}
-
-/// Takes one from the time to live of an IPv4 header; returns the change for its checksum.
-fn less_ttl(header: &mut Ipv4Header) -> Delta {
-    let old = [header.ttl, header.protocol];
-    header.ttl = header.ttl.saturating_sub(1);
-    Delta::words(old, [header.ttl, header.protocol])
 }

@@ -58,17 +58,25 @@ struct List {
 
 /// A route as packets need it.
 #[derive(Clone, Copy, Debug)]
-struct Way {
+pub(crate) struct Way {
     /// Bits of the prefix, and which of them count.
     network: u128,
     mask: u128,
     via: Option<Address>,
     src: Option<Address>,
-    mtu: u32,
-    port: PortId,
+    /// Longest packet; 0 is the port's MTU.
+    pub(crate) mtu: u32,
+    /// The port to leave by.
+    pub(crate) port: PortId,
 }
 
 impl Way {
+    /// Returns the next hop's address on the way to an address.
+    #[inline]
+    pub(crate) fn next_hop(&self, address: Address) -> Address {
+        self.via.unwrap_or(address)
+    }
+
     fn of(route: &Route) -> Self {
         let family = route.prefix.family();
         let host_bits = u32::from(family.bits() - route.prefix.len());
@@ -92,17 +100,19 @@ impl Routes {
     /// Finds the way to an address. O(routes of the family).
     #[inline]
     pub fn lookup(&self, address: Address) -> Option<RouteLookup> {
+        let way = self.way(address)?;
+        let next_hop = way.next_hop(address);
+        Some(RouteLookup { port: way.port, next_hop, mtu: way.mtu, src: way.src })
+    }
+
+    /// The same, as it stands.
+    #[inline]
+    pub(crate) fn way(&self, address: Address) -> Option<&Way> {
         let list = match address.family() {
             Family::V4 => &self.v4,
             Family::V6 => &self.v6,
         };
-        let way = list.ways.iter().find(|way| address.bits() & way.mask == way.network)?;
-        Some(RouteLookup {
-            port: way.port,
-            next_hop: way.via.unwrap_or(address),
-            mtu: way.mtu,
-            src: way.src,
-        })
+        list.ways.iter().find(|way| address.bits() & way.mask == way.network)
     }
 
     pub(super) fn insert(&mut self, route: Route) {

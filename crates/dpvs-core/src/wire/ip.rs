@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! IPv4 (RFC 791) and IPv6 (RFC 8200).
 
-use crate::checksum::Checksum;
+use crate::checksum::{Checksum, Delta};
 use zerocopy::big_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -59,6 +59,14 @@ impl Ipv4Header {
     /// Returns whether this is any fragment.
     pub fn is_fragment(&self) -> bool {
         self.flags_fragment.get() & (Self::OFFSET_MASK | Self::MORE_FRAGMENTS) != 0
+    }
+
+    /// Takes one from the time to live, if there is one; returns the change for the checksum.
+    #[inline]
+    pub fn less_ttl(&mut self) -> Delta {
+        let old = [self.ttl, self.protocol];
+        self.ttl = self.ttl.saturating_sub(1);
+        Delta::words(old, [self.ttl, self.protocol])
     }
 
     /// Returns whether routers may not fragment it.

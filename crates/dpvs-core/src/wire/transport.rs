@@ -72,6 +72,11 @@ impl TcpFlags {
     pub fn has(self, other: TcpFlags) -> bool {
         self.0 & other.0 == other.0
     }
+
+    /// Returns whether the sender ends the connection, or its half of it.
+    pub fn ends(self) -> bool {
+        self.has(TcpFlags::FIN) || self.has(TcpFlags::RST)
+    }
 }
 
 /// A UDP header: 8 bytes.

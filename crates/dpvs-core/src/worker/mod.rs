@@ -5,6 +5,7 @@
 //! or makes a system call.
 
 mod answers;
+mod burst;
 mod control;
 mod echo;
 mod endings;
@@ -13,6 +14,7 @@ mod fragments;
 mod local;
 mod owners;
 mod persistence;
+mod plain;
 mod process;
 mod queries;
 mod query_share;
@@ -195,7 +197,7 @@ impl Worker {
     /// Returns the IP packet of a frame.
     fn parse<F: Frame>(&self, frame: &F) -> Option<Packet> {
         let mut packet = Packet::NONE;
-        match process::parse_frame(&self.tables, frame, &mut packet) {
+        match burst::parse_frame(&self.tables, frame, &mut packet) {
             Ok(Kind::Ip) => Some(packet),
             _ => None,
         }

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A burst's way: parse, key, find, decide and rewrite, each stage over the whole burst.
+//! A packet's way: what is decided about it, and how it is rewritten and sent on.
 
-use super::{Worker, WorkerState, echo};
+use super::{WorkerState, echo};
 use crate::conn::{Conn, Direction, Found, Sides};
 use crate::forward;
 use crate::icmp::generate;
 use crate::key::{Address, Key};
 use crate::net::{Family, Protocol};
-use crate::parse::{Kind, Packet, Payload, Span, parse_into};
+use crate::parse::{Packet, Payload, Span};
 use crate::tables::{Dest, DestId, Forward, LocalAddress, RouteLookup, Service, ServiceId, Tables};
-use crate::{BURST, DropReason, Frame, Millis, PortId, Verdict};
+use crate::{DropReason, Frame, Millis, PortId, Verdict};
 
 /// A stage's view of one frame.
 #[derive(Clone, Copy)]
@@ -26,101 +26,8 @@ pub(super) struct Context<'a> {
     pub(super) meets_here: bool,
 }
 
-impl Worker {
-    /// Decides about frames that came in by ports, and rewrites those that go on.
-    ///
-    /// At most [`BURST`] frames are looked at; `verdicts` are theirs, in order. Every drop has been
-    /// counted.
-    pub fn process<F: Frame>(
-        &mut self,
-        now: Millis,
-        frames: &mut [F],
-        verdicts: &mut [Verdict; BURST],
-    ) {
-        let counters = &self.state.counters;
-        counters.frames_in.add(u64::try_from(frames.len()).unwrap_or(0));
-        let bytes: usize = frames.iter().map(|frame| frame.bytes().len()).sum();
-        counters.bytes_in.add(u64::try_from(bytes).unwrap_or(0));
-        self.run(now, frames, verdicts, false);
-    }
-
-    /// Decides about frames that other workers handed over.
-    pub fn process_handed<F: Frame>(
-        &mut self,
-        now: Millis,
-        frames: &mut [F],
-        verdicts: &mut [Verdict; BURST],
-    ) {
-        self.state.counters.handed_in.add(u64::try_from(frames.len()).unwrap_or(0));
-        self.run(now, frames, verdicts, true);
-    }
-
-    /// Decides about the fragments of a frame that had the verdict [`Verdict::Split`].
-    pub fn process_split<F: Frame>(
-        &mut self,
-        now: Millis,
-        frames: &mut [F],
-        verdicts: &mut [Verdict; BURST],
-    ) {
-        self.run(now, frames, verdicts, true);
-    }
-
-    fn run<F: Frame>(
-        &mut self,
-        now: Millis,
-        frames: &mut [F],
-        verdicts: &mut [Verdict; BURST],
-        is_handed: bool,
-    ) {
-        let tables = &*self.tables;
-        let state = &mut self.state;
-        let packets = &mut *self.packets;
-        let mut kinds = [Err(DropReason::TruncatedHeader); BURST];
-        let mut keys: [Option<Key>; BURST] = [None; BURST];
-        let places = packets.iter_mut().zip(&mut kinds).zip(&mut keys);
-        for (((packet, kind), key), frame) in places.zip(frames.iter()) {
-            *kind = parse_frame(tables, frame, packet);
-            if let Ok(Kind::Ip) = kind {
-                *key = packet.key();
-            }
-        }
-        let mut found = [None; BURST];
-        let count = frames.len().min(BURST);
-        let (keys_now, found_now) = (keys.get(..count), found.get_mut(..count));
-        if let (Some(keys), Some(found)) = (keys_now, found_now) {
-            state.conns.find_burst(keys, found);
-        }
-        let stages = packets.iter().zip(&kinds).zip(&keys).zip(&found).zip(frames).zip(verdicts);
-        for (((((packet, kind), key), found), frame), verdict) in stages {
-            let context =
-                Context { tables, now, port: frame.rx().port, is_handed, meets_here: false };
-            *verdict = match *kind {
-                Err(reason) => Verdict::Drop(reason),
-                Ok(Kind::Ip) => state.decide(&context, frame, packet, key.as_ref(), *found),
-                Ok(Kind::Arp(offset)) => state.arp(&context, frame, offset),
-                Ok(Kind::Other) => to_kernel(&context, DropReason::NotIp),
-            };
-            state.count_end(verdict);
-        }
-    }
-}
-
-#[inline]
-pub(super) fn parse_frame<F: Frame>(
-    tables: &Tables,
-    frame: &F,
-    packet: &mut Packet,
-) -> Result<Kind, DropReason> {
-    let rx = frame.rx();
-    if rx.checksum_bad {
-        return Err(DropReason::BadChecksum);
-    }
-    let mac = tables.port(rx.port).map(|port| port.mac).unwrap_or_default();
-    parse_into(frame.bytes(), mac, packet)
-}
-
 impl WorkerState {
-    fn decide<F: Frame>(
+    pub(super) fn decide<F: Frame>(
         &mut self,
         context: &Context<'_>,
         frame: &mut F,

@@ -3,9 +3,9 @@
 
 use super::WorkerState;
 use super::owners::{self, Owners};
+use super::plain;
 use super::process::{Context, local_only, takes_ttl};
 use crate::conn::{Conn, ConnIndex, Direction, Entries, Found, Sctp, Sequences, State, TcpState};
-use crate::counters::Counter;
 use crate::forward::{self, Binding};
 use crate::icmp::generate::{self, is_host};
 use crate::key::Key;
@@ -312,19 +312,12 @@ impl WorkerState {
     ) {
         let me = self.me.index();
         let len = u64::try_from(packet.len()).unwrap_or(0);
-        let count = |packets: &Counter, bytes: &Counter| {
-            packets.add(1);
-            bytes.add(len);
-        };
         let parts = [
             service.and_then(|s| s.counters.part(me)).map(|part| &part.traffic),
             dest.and_then(|d| d.shared.counters.part(me)).map(|part| &part.traffic),
         ];
         for traffic in parts.into_iter().flatten() {
-            match direction {
-                Direction::Inbound => count(&traffic.in_packets, &traffic.in_bytes),
-                Direction::Outbound => count(&traffic.out_packets, &traffic.out_bytes),
-            }
+            plain::count(traffic, direction, len);
         }
     }
 

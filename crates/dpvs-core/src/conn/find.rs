@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! How connections are found: one, and those of a whole burst.
+
+use super::table::{EMPTY, PROBES_MAX};
+use super::{ConnTable, Found};
+use crate::BURST;
+use crate::ids::position;
+use crate::key::{Key, Tuple};
+use std::hash::Hash;
+
+/// What a connection is found by.
+pub(crate) trait Wanted: Hash {
+    /// Returns whether `found` is its connection.
+    fn is_that_of(&self, table: &ConnTable, found: Found) -> bool;
+}
+
+impl Wanted for Key {
+    #[inline]
+    fn is_that_of(&self, table: &ConnTable, found: Found) -> bool {
+        let Some(record) = table.slab.get(position(found.index.0)) else { return false };
+        if !record.is_taken() || record.protocol != self.protocol {
+            return false;
+        }
+        if record.ports(found.entry) != [self.sport, self.dport] {
+            return false;
+        }
+        [self.src, self.dst] == table.addresses(record, found)
+    }
+}
+
+impl Wanted for Tuple {
+    #[inline]
+    fn is_that_of(&self, table: &ConnTable, found: Found) -> bool {
+        let record = table.slab.get(position(found.index.0));
+        record.is_some_and(|record| record.is_taken() && record.narrow(found.entry) == Some(*self))
+    }
+}
+
+impl ConnTable {
+    /// Finds the connection of a key.
+    #[inline]
+    pub fn find(&self, key: &Key) -> Option<Found> {
+        let hash = self.hash_of(key);
+        self.find_from(self.home(hash), hash, key)
+    }
+
+    /// Returns whether what was found is still what the key leads to: connections end, and their
+    /// places are taken again.
+    #[inline]
+    pub(crate) fn is_current(&self, found: Found, key: &Key) -> bool {
+        key.is_that_of(self, found)
+    }
+
+    /// Searches from a slot on.
+    fn find_from(&self, from: usize, hash: u32, wanted: &impl Wanted) -> Option<Found> {
+        for at in from..from + PROBES_MAX {
+            let slot = self.slot(at);
+            if slot.value == EMPTY {
+                return None;
+            }
+            if slot.hash == hash {
+                let found = Found::from_value(slot.value);
+                if wanted.is_that_of(self, found) {
+                    return Some(found);
+                }
+            }
+        }
+        None
+    }
+
+    /// Returns the first slot of a hash, or a free one.
+    #[inline]
+    fn candidate(&self, hash: u32) -> (usize, u32) {
+        let home = self.home(hash);
+        for at in home..home + PROBES_MAX {
+            let slot = self.slot(at);
+            if slot.hash == hash || slot.value == EMPTY {
+                return (at, slot.value);
+            }
+        }
+        (home, EMPTY)
+    }
+
+    /// Finds the connections of a burst; what has no key is left alone. Each pass goes over all of
+    /// it, and its loads do not depend on each other: so the misses of the index overlap, and then
+    /// those of the records.
+    pub(crate) fn find_burst<'a, K: Wanted + 'a>(
+        &self,
+        keys: impl Iterator<Item = Option<&'a K>> + Clone,
+        found: &mut [Option<Found>; BURST],
+    ) {
+        let mut hashes = [0; BURST];
+        for (hash, key) in hashes.iter_mut().zip(keys.clone()) {
+            if let Some(key) = key {
+                *hash = self.hash_of(key);
+            }
+        }
+        let mut candidates = [(0, EMPTY); BURST];
+        for ((candidate, key), hash) in candidates.iter_mut().zip(keys.clone()).zip(&hashes) {
+            if key.is_some() {
+                *candidate = self.candidate(*hash);
+            }
+        }
+        let all = found.iter_mut().zip(keys).zip(&hashes).zip(&candidates);
+        for (((result, key), hash), (at, value)) in all {
+            if let Some(key) = key
+                && *value != EMPTY
+            {
+                let candidate = Found::from_value(*value);
+                *result = if key.is_that_of(self, candidate) {
+                    Some(candidate)
+                } else {
+                    self.find_from(at + 1, *hash, key)
+                };
+            }
+        }
+    }
+}

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The shortest way does what the long one does.
+//!
+//! A tag with VLAN identifier 0 is only a priority, and a frame with one is treated as without; but
+//! it is not plain, so it goes the long way. Two balancers get the same packets, one of them with
+//! tags: what leaves, and what both know of it afterwards, is the same.
+#![cfg(test)]
+
+use dpvs_core::conn::{Conn, ConnIndex};
+use dpvs_core::counters::Traffic;
+use dpvs_core::net::Protocol;
+use dpvs_core::scheduler::Scheduler;
+use dpvs_core::tables::{Check, DestSettings, Forward, ServiceSettings};
+use dpvs_core::testing::{Lab, Outcome, PacketBuilder, end, service_key};
+use etherparse::{NetSlice, SlicedPacket, TransportSlice};
+use proptest::prelude::*;
+
+const V: &str = "203.0.113.80";
+const R: &str = "10.1.1.10";
+const C: &str = "198.51.100.10";
+const METHODS: [Forward; 4] = [Forward::FullNat, Forward::Nat, Forward::Direct, Forward::Tunnel];
+
+/// What happens.
+#[derive(Clone, Debug)]
+enum Step {
+    /// A packet of one of a few flows.
+    Packet(Sent),
+    /// Some milliseconds pass.
+    Pass(u64),
+    /// The server gets another weight.
+    Weight(u32),
+    /// The server is taken away and comes back.
+    Replaced,
+    /// Connections of a server without weight end, or not.
+    Quiescent(bool),
+    /// The service gets a timeout of its own, in seconds.
+    Timeout(u32),
+    /// Sequence numbers are checked, or not.
+    Sequence(bool),
+    /// Direct routing takes a hop, or not.
+    TakesTtl(bool),
+}
+
+#[derive(Clone, Debug)]
+struct Sent {
+    is_tcp: bool,
+    flow: u16,
+    is_answer: bool,
+    flags: u8,
+    ttl: u8,
+    len: usize,
+    trailer: usize,
+    has_checksum: bool,
+    flags_fragment: u16,
+    damage: Option<(usize, u8)>,
+}
+
+fn packet() -> impl Strategy<Value = Sent> {
+    let flags = prop_oneof![4 => Just(0x10_u8), 3 => Just(0x02), 1 => Just(0x12), 1 => any::<u8>()];
+    let ttl = prop_oneof![8 => Just(64_u8), 1 => 0..3_u8];
+    let len = prop_oneof![6 => 0..40_usize, 1 => 1440..1490_usize];
+    let parts =
+        prop_oneof![8 => Just(0_u16), 2 => Just(0x4000), 1 => Just(0x2000), 1 => any::<u16>()];
+    let damage = prop_oneof![8 => Just(None), 1 => (14..60_usize, 1..=255_u8).prop_map(Some)];
+    let first = (any::<bool>(), 0..4_u16, any::<bool>(), flags, ttl);
+    (first, len, 0..20_usize, prop::bool::weighted(0.8), parts, damage).prop_map(
+        |(
+            (is_tcp, flow, is_answer, flags, ttl),
+            len,
+            trailer,
+            has_checksum,
+            flags_fragment,
+            damage,
+        )| {
+            Sent {
+                is_tcp,
+                flow,
+                is_answer,
+                flags,
+                ttl,
+                len,
+                trailer,
+                has_checksum,
+                flags_fragment,
+                damage,
+            }
+        },
+    )
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        30 => packet().prop_map(Step::Packet),
+        2 => (1..70_000_u64).prop_map(Step::Pass),
+        // As long as timeouts are, to the millisecond.
+        2 => (1..4_u64).prop_map(|seconds| Step::Pass(seconds * 1000)),
+        1 => (0..2_u32).prop_map(Step::Weight),
+        1 => Just(Step::Replaced),
+        1 => any::<bool>().prop_map(Step::Quiescent),
+        1 => (0..4_u32).prop_map(Step::Timeout),
+        1 => any::<bool>().prop_map(Step::Sequence),
+        1 => any::<bool>().prop_map(Step::TakesTtl),
+    ]
+}
+
+fn lab(method: Forward) -> Lab {
+    let mut lab = Lab::new(1);
+    let settings = ServiceSettings::new(Scheduler::Rr);
+    let same_ports = matches!(method, Forward::Direct | Forward::Tunnel);
+    for (protocol, port) in [(Protocol::Tcp, 80), (Protocol::Udp, 53)] {
+        let server = end(R, if same_ports { port } else { 8000 + port });
+        lab.serve(
+            &service_key(protocol, V, port),
+            settings,
+            &[(server, DestSettings::new(method))],
+        );
+    }
+    lab
+}
+
+/// The frame of a packet: of the client's, or the answer to what a server got last.
+fn frame(sent: &Sent, last: Option<&Vec<u8>>) -> Option<Vec<u8>> {
+    let data = vec![0x5a; sent.len];
+    let of = |src: &str, dst: &str, sport, dport| {
+        let builder =
+            PacketBuilder::new(src, dst).ttl(sent.ttl).flags_fragment(sent.flags_fragment);
+        if sent.is_tcp {
+            builder.tcp(sport, dport, sent.flags, &data)
+        } else {
+            builder.udp(sport, dport, &data)
+        }
+    };
+    let mut frame = if sent.is_answer {
+        let packet = SlicedPacket::from_ethernet(last?).ok()?;
+        let NetSlice::Ipv4(ip) = packet.net? else { return None };
+        let (src, dst) =
+            (ip.header().source_addr().to_string(), ip.header().destination_addr().to_string());
+        let (sport, dport) = match packet.transport? {
+            TransportSlice::Tcp(tcp) => (tcp.source_port(), tcp.destination_port()),
+            TransportSlice::Udp(udp) => (udp.source_port(), udp.destination_port()),
+            _ => return None,
+        };
+        of(&dst, &src, dport, sport)
+    } else {
+        of(C, V, 40_000 + sent.flow, if sent.is_tcp { 80 } else { 53 })
+    };
+    if !sent.is_tcp && !sent.has_checksum {
+        frame[40..42].fill(0);
+    }
+    if let Some((at, bits)) = sent.damage
+        && let Some(byte) = frame.get_mut(at)
+    {
+        *byte ^= bits;
+    }
+    frame.extend(vec![0; sent.trailer]);
+    Some(frame)
+}
+
+fn tagged(frame: &[u8]) -> Vec<u8> {
+    [&frame[..12], &[0x81, 0x00, 0xa0, 0x00], &frame[12..]].concat()
+}
+
+/// What a balancer knows: its connections, and what it counted for services and servers.
+fn known(lab: &Lab) -> (Vec<Option<Conn>>, Vec<Traffic>) {
+    let table = lab.workers[0].connections();
+    let conns = (0..table.positions()).map(|at| table.get(ConnIndex(at))).collect();
+    let services = lab.tables.services().flat_map(|service| {
+        let servers = service.dests.iter().map(|dest| dest.shared.counters.traffic());
+        [service.counters.traffic()].into_iter().chain(servers).collect::<Vec<_>>()
+    });
+    (conns, services.collect())
+}
+
+fn change(lab: &mut Lab, method: Forward, step: &Step) {
+    for (protocol, port) in [(Protocol::Tcp, 80), (Protocol::Udp, 53)] {
+        let key = service_key(protocol, V, port);
+        let mut settings = lab.tables.service(&key).expect("it stands").settings;
+        let server = end(
+            R,
+            if matches!(method, Forward::Direct | Forward::Tunnel) { port } else { 8000 + port },
+        );
+        let of_weight = |weight| DestSettings { weight, ..DestSettings::new(method) };
+        lab.change(|draft| match step {
+            Step::Packet(_) | Step::Pass(_) => {}
+            Step::Weight(weight) => draft.set_dest(&key, server, of_weight(*weight)).unwrap(),
+            Step::Replaced => {
+                draft.del_dest(&key, server).unwrap();
+                draft.add_dest(&key, server, of_weight(1)).unwrap();
+            }
+            Step::Quiescent(is_on) => {
+                settings.expire_quiescent = *is_on;
+                draft.set_service(&key, settings).unwrap();
+            }
+            Step::Timeout(seconds) => {
+                settings.conn_timeout_ms = seconds * 1000;
+                draft.set_service(&key, settings).unwrap();
+            }
+            Step::Sequence(is_on) => {
+                draft.tables_mut().limits.icmp.sequence =
+                    if *is_on { Check::Drop } else { Check::Off };
+            }
+            Step::TakesTtl(is_on) => draft.tables_mut().limits.pass_takes_ttl = *is_on,
+        });
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+    #[test]
+    fn plain_and_tagged_packets_have_the_same_fate(
+        method in prop::sample::select(&METHODS[..]), steps in prop::collection::vec(step(), 1..120),
+    ) {
+        let (mut short, mut long) = (lab(method), lab(method));
+        let mut last: [Option<Vec<u8>>; 8] = Default::default();
+        for step in &steps {
+            match step {
+                Step::Pass(ms) => {
+                    short.pass(*ms);
+                    long.pass(*ms);
+                }
+                Step::Packet(sent) => {
+                    let at = usize::from(sent.flow) + 4 * usize::from(sent.is_tcp);
+                    let Some(frame) = frame(sent, last[at].as_ref()) else { continue };
+                    let outcome = short.send(0, &frame);
+                    prop_assert_eq!(&outcome, &long.send(0, &tagged(&frame)), "{:?}", sent);
+                    if let Outcome::Sent(bytes) = outcome && !sent.is_answer {
+                        last[at] = Some(bytes);
+                    }
+                }
+                other => {
+                    change(&mut short, method, other);
+                    change(&mut long, method, other);
+                }
+            }
+            prop_assert_eq!(format!("{:?}", known(&short)), format!("{:?}", known(&long)), "{:?}", step);
+        }
+    }
+}
