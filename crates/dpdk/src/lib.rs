@@ -45,6 +45,7 @@
 mod config;
 mod eal;
 mod error;
+mod huge_alloc;
 mod mbuf;
 mod offload;
 mod pool;
@@ -59,6 +60,7 @@ mod thread;
 pub use config::{EalConfig, Hugepages, LogLevel};
 pub use eal::{Eal, PortId, version};
 pub use error::{EalError, PoolError, PortError, PortSpecError};
+pub use huge_alloc::HugeAlloc;
 pub use mbuf::{Mbuf, NoRoom, Segments, free_bulk};
 pub use offload::{Offloads, TxChecksums, TxOffload};
 pub use pool::{DATA_ROOM_DEFAULT, HEADROOM, Pool};

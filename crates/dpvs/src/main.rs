@@ -5,6 +5,10 @@
 
 use std::process::ExitCode;
 
+/// The connection tables are read at random: in small pages each look would miss twice.
+#[global_allocator]
+static ALLOCATOR: dpdk::HugeAlloc = dpdk::HugeAlloc;
+
 fn main() -> ExitCode {
     dpvs::main()
 }
