@@ -12,14 +12,15 @@ MAKEFLAGS += --no-print-directory
 # What Debian 12 must have to build and to run: DPDK and a compiler, then what the lab uses.
 PACKAGES := libdpdk-dev libclang-dev pkg-config gcc make libc6-dev \
 	iproute2 iputils-ping iputils-tracepath traceroute tcpdump ethtool procps \
-	curl netcat-openbsd socat util-linux python3 mount mandoc ipvsadm keepalived strace
+	curl netcat-openbsd socat util-linux python3 mount mandoc ipvsadm keepalived strace \
+	valgrind
 DAEMON := -p dpvs -p ipvsadm -p dpip -p dpvs-ipvs
 
 .PHONY: help setup setup-dev build man demo lab test test-unit bench bench-flood bench-listing \
-	lint fmt fuzz-smoke clean-lab
+	instructions instructions-accept lint fmt fuzz-smoke clean-lab
 
 help: ## Lists the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' Makefile
 
 setup: ## Installs the Debian packages that are missing (root)
 	@missing=(); \
@@ -77,6 +78,12 @@ bench-flood: build ## Prints what a flood of ICMP does to a transfer (root)
 
 bench-listing: build ## Prints how long large listings take (root)
 	DPVS_BIN_DIR=$(CURDIR)/target/release cargo run --release -q -p dpvs-tests --bin bench_listing
+
+instructions: setup ## Fails where the packet path takes more instructions than accepted
+	cargo run --release --quiet --locked -p dpvs-bench --bin instructions
+
+instructions-accept: setup ## Takes the instructions that the packet path takes as accepted
+	cargo run --release --quiet --locked -p dpvs-bench --bin instructions -- --accept
 
 lint: setup ## Checks format, lints, documentation, licences and the sources' tidiness
 	cargo fmt --all --check
