@@ -31,7 +31,7 @@ struct Options {
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// Where callgrind's profiles go, for `callgrind_annotate`.
-    #[arg(long, value_name = "FOLDER", default_value = "target/instructions")]
+    #[arg(long, value_name = "FOLDER", default_value = "target/instructions/callgrind")]
     profiles: PathBuf,
     /// Runs a scene in this process, and nothing else.
     #[arg(long, hide = true)]
