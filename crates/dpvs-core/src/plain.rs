@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The packets that almost all are: TCP or UDP in IPv4 without options, whole, in an untagged frame.
+//! The packets that almost all are: TCP, UDP or half of a ping in IPv4 without options, whole, in an
+//! untagged frame.
 //!
 //! [`Plain::read`] accepts nothing that [`crate::parse`] would not, and reads the same of it: what is
 //! not plain is read there. Everything stands at a fixed place, so one comparison of lengths is
 //! enough for all of it.
 
 use crate::checksum::{self, Delta};
-use crate::key::Tuple;
+use crate::icmp;
+use crate::key::{QueryType, Tuple};
 use crate::net::{Mac, Protocol};
-use crate::wire::{EtherType, EthernetHeader, Ipv4Header, TcpFlags, TcpHeader, UdpHeader};
+use crate::wire::{
+    EtherType, EthernetHeader, IcmpHeader, Ipv4Header, TcpFlags, TcpHeader, UdpHeader,
+};
 use zerocopy::big_endian::U16;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -59,6 +63,7 @@ impl Plain {
         if !is_plain || end > bytes.len() {
             return None;
         }
+        let mut ports = [transport.sport.get(), transport.dport.get()];
         let (protocol, flags) = match Protocol::from_number(ip.protocol)? {
             Protocol::Udp => {
                 let len = usize::from(transport.len.get());
@@ -75,14 +80,24 @@ impl Plain {
                 }
                 (Protocol::Tcp, headers.transport.flags)
             }
+            Protocol::Icmp => {
+                let (headers, _) = Headers::<IcmpHeader>::ref_from_prefix(bytes).ok()?;
+                let IcmpHeader { icmp_type, code, .. } = headers.transport;
+                match QueryType::from_wire(Protocol::Icmp, icmp_type, code)? {
+                    query @ (QueryType::EchoRequest | QueryType::EchoReply)
+                        if L4 + IcmpHeader::LEN <= end =>
+                    {
+                        ports = [headers.transport.id(), query.ports()];
+                    }
+                    _ => return None,
+                }
+                (Protocol::Icmp, TcpFlags::default())
+            }
             _ => return None,
         };
+        let addresses = [u32::from_be_bytes(ip.src), u32::from_be_bytes(ip.dst)];
         Some(Plain {
-            tuple: Tuple {
-                addresses: [u32::from_be_bytes(ip.src), u32::from_be_bytes(ip.dst)],
-                ports: [transport.sport.get(), transport.dport.get()],
-                protocol,
-            },
+            tuple: Tuple { addresses, ports, protocol },
             end: u16::try_from(end).ok()?,
             flags,
             has_ttl: ip.ttl > 1,
@@ -104,22 +119,71 @@ impl Plain {
             addresses.fold(Delta::default(), |sum, (old, new)| sum.and(Delta::pairs(*old, *new)));
         let all = addresses.and(Delta::pairs(self.tuple.port_pair(), to.port_pair()));
         let [sport, dport] = to.ports.map(U16::new);
-        let ip = if self.tuple.protocol == Protocol::Udp {
-            let (headers, _) = Headers::<UdpHeader>::mut_from_prefix(bytes).ok()?;
-            let Headers { ip, transport, .. } = headers;
-            (transport.sport, transport.dport) = (sport, dport);
-            transport.checksum.update_udp(all);
-            ip
-        } else {
-            let (headers, _) = Headers::<TcpHeader>::mut_from_prefix(bytes).ok()?;
-            let Headers { ip, transport, .. } = headers;
-            (transport.sport, transport.dport) = (sport, dport);
-            transport.checksum.update(all);
-            ip
+        let ip = match self.tuple.protocol {
+            Protocol::Udp => {
+                let (headers, _) = Headers::<UdpHeader>::mut_from_prefix(bytes).ok()?;
+                let Headers { ip, transport, .. } = headers;
+                (transport.sport, transport.dport) = (sport, dport);
+                transport.checksum.update_udp(all);
+                ip
+            }
+            Protocol::Icmp => {
+                let (headers, _) = Headers::<IcmpHeader>::mut_from_prefix(bytes).ok()?;
+                let Headers { ip, transport, .. } = headers;
+                let ([a, b], [_, _, c, d]) = (sport.to_bytes(), transport.rest);
+                transport.rest = [a, b, c, d];
+                // There is no pseudo header. The type stays.
+                transport.checksum.update(Delta::pairs(self.tuple.port_pair(), to.port_pair()));
+                ip
+            }
+            _ => {
+                let (headers, _) = Headers::<TcpHeader>::mut_from_prefix(bytes).ok()?;
+                let Headers { ip, transport, .. } = headers;
+                (transport.sport, transport.dport) = (sport, dport);
+                transport.checksum.update(all);
+                ip
+            }
         };
         (ip.src, ip.dst) = to.addresses.map(u32::to_be_bytes).into();
         let ttl = ip.less_ttl();
         ip.checksum.update(addresses.and(ttl));
+        if self.tuple.protocol == Protocol::Icmp {
+            icmp::settle_zero_v4(self.message_mut(bytes)?)?;
+        }
         Some(())
+    }
+
+    /// Returns whether this is an echo request.
+    #[inline]
+    pub(crate) fn is_echo_request(&self) -> bool {
+        let [_, dport] = self.tuple.ports;
+        self.tuple.protocol == Protocol::Icmp && dport == QueryType::EchoRequest.ports()
+    }
+
+    /// Returns whether the checksum of an ICMP message is right.
+    #[inline]
+    pub(crate) fn has_good_message(&self, bytes: &[u8]) -> bool {
+        let message = bytes.get(L4..usize::from(self.end));
+        message.is_some_and(|message| checksum::verifies(checksum::sum(message)))
+    }
+
+    fn message_mut<'a>(&self, bytes: &'a mut [u8]) -> Option<&'a mut [u8]> {
+        bytes.get_mut(L4..usize::from(self.end))
+    }
+
+    /// Makes an echo request the reply to it, as `worker::queries` does. `None` only if it is not of
+    /// this frame.
+    #[inline]
+    pub(crate) fn answer(&self, bytes: &mut [u8]) -> Option<()> {
+        let (headers, _) = Headers::<IcmpHeader>::mut_from_prefix(bytes).ok()?;
+        let Headers { ip, transport: icmp, .. } = headers;
+        (ip.src, ip.dst) = (ip.dst, ip.src);
+        let old = [ip.ttl, ip.protocol];
+        ip.ttl = icmp::generate::TTL;
+        ip.checksum.update(Delta::words(old, [ip.ttl, ip.protocol]));
+        let old = [icmp.icmp_type, icmp.code];
+        icmp.icmp_type = QueryType::EchoReply.number();
+        icmp.checksum.update(Delta::words(old, [icmp.icmp_type, icmp.code]));
+        icmp::settle_zero_v4(self.message_mut(bytes)?)
     }
 }

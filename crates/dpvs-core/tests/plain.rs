@@ -6,18 +6,21 @@
 //! tags: what leaves, and what both know of it afterwards, is the same.
 #![cfg(test)]
 
-use dpvs_core::conn::{Conn, ConnIndex};
-use dpvs_core::counters::Traffic;
-use dpvs_core::net::Protocol;
+use dpvs_core::DropReason;
+use dpvs_core::conn::ConnIndex;
+use dpvs_core::counters::Counter;
+use dpvs_core::net::{Prefix, Protocol};
 use dpvs_core::scheduler::Scheduler;
-use dpvs_core::tables::{Check, DestSettings, Forward, ServiceSettings};
+use dpvs_core::tables::{Check, DestSettings, Forward, ServiceKey, ServiceSettings};
 use dpvs_core::testing::{Lab, Outcome, PacketBuilder, end, service_key};
 use etherparse::{NetSlice, SlicedPacket, TransportSlice};
 use proptest::prelude::*;
 
 const V: &str = "203.0.113.80";
+const OWN: &str = "203.0.113.2";
 const R: &str = "10.1.1.10";
-const C: &str = "198.51.100.10";
+const CLIENTS: [&str; 2] = ["198.51.100.10", "198.51.100.11"];
+const KINDS: [Kind; 4] = [Kind::Udp, Kind::Tcp, Kind::Ping, Kind::Local];
 const METHODS: [Forward; 4] = [Forward::FullNat, Forward::Nat, Forward::Direct, Forward::Tunnel];
 
 /// What happens.
@@ -39,11 +42,25 @@ enum Step {
     Sequence(bool),
     /// Direct routing takes a hop, or not.
     TakesTtl(bool),
+    /// So many pings are answered in a second.
+    Echoes(u32),
+    /// Only some hosts' pings are answered, or all.
+    Admits(bool),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Udp,
+    Tcp,
+    /// A ping of an address with a service for them.
+    Ping,
+    /// A ping that is answered here.
+    Local,
 }
 
 #[derive(Clone, Debug)]
 struct Sent {
-    is_tcp: bool,
+    kind: Kind,
     flow: u16,
     is_answer: bool,
     flags: u8,
@@ -62,10 +79,10 @@ fn packet() -> impl Strategy<Value = Sent> {
     let parts =
         prop_oneof![8 => Just(0_u16), 2 => Just(0x4000), 1 => Just(0x2000), 1 => any::<u16>()];
     let damage = prop_oneof![8 => Just(None), 1 => (14..60_usize, 1..=255_u8).prop_map(Some)];
-    let first = (any::<bool>(), 0..4_u16, any::<bool>(), flags, ttl);
+    let first = (prop::sample::select(&KINDS[..]), 0..4_u16, any::<bool>(), flags, ttl);
     (first, len, 0..20_usize, prop::bool::weighted(0.8), parts, damage).prop_map(
         |(
-            (is_tcp, flow, is_answer, flags, ttl),
+            (kind, flow, is_answer, flags, ttl),
             len,
             trailer,
             has_checksum,
@@ -73,7 +90,7 @@ fn packet() -> impl Strategy<Value = Sent> {
             damage,
         )| {
             Sent {
-                is_tcp,
+                kind,
                 flow,
                 is_answer,
                 flags,
@@ -100,51 +117,66 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..4_u32).prop_map(Step::Timeout),
         1 => any::<bool>().prop_map(Step::Sequence),
         1 => any::<bool>().prop_map(Step::TakesTtl),
+        1 => (0..4_u32).prop_map(Step::Echoes),
+        1 => any::<bool>().prop_map(Step::Admits),
     ]
+}
+
+/// The services, and the port of each one's server.
+fn services(method: Forward) -> [(ServiceKey, u16); 3] {
+    let same_ports = matches!(method, Forward::Direct | Forward::Tunnel);
+    [(Protocol::Tcp, 80), (Protocol::Udp, 53), (Protocol::Icmp, 0)].map(|(protocol, port)| {
+        let is_same = same_ports || port == 0;
+        (service_key(protocol, V, port), if is_same { port } else { 8000 + port })
+    })
 }
 
 fn lab(method: Forward) -> Lab {
     let mut lab = Lab::new(1);
-    let settings = ServiceSettings::new(Scheduler::Rr);
-    let same_ports = matches!(method, Forward::Direct | Forward::Tunnel);
-    for (protocol, port) in [(Protocol::Tcp, 80), (Protocol::Udp, 53)] {
-        let server = end(R, if same_ports { port } else { 8000 + port });
-        lab.serve(
-            &service_key(protocol, V, port),
-            settings,
-            &[(server, DestSettings::new(method))],
-        );
+    for (key, port) in services(method) {
+        let server = (end(R, port), DestSettings::new(method));
+        lab.serve(&key, ServiceSettings::new(Scheduler::Rr), &[server]);
     }
     lab
 }
 
 /// The frame of a packet: of the client's, or the answer to what a server got last.
 fn frame(sent: &Sent, last: Option<&Vec<u8>>) -> Option<Vec<u8>> {
-    let data = vec![0x5a; sent.len];
-    let of = |src: &str, dst: &str, sport, dport| {
+    let data = vec![if sent.flow == 0 { 0 } else { 0x5a }; sent.len];
+    let of = |src: &str, dst: &str, [sport, dport]: [u16; 2], is_answer| {
         let builder =
             PacketBuilder::new(src, dst).ttl(sent.ttl).flags_fragment(sent.flags_fragment);
-        if sent.is_tcp {
-            builder.tcp(sport, dport, sent.flags, &data)
-        } else {
-            builder.udp(sport, dport, &data)
+        match sent.kind {
+            Kind::Tcp => builder.tcp(sport, dport, sent.flags, &data),
+            Kind::Udp => builder.udp(sport, dport, &data),
+            Kind::Ping | Kind::Local if is_answer => builder.pong(sport, 0, &data),
+            Kind::Ping | Kind::Local => builder.ping(sport, 0, &data),
         }
     };
     let mut frame = if sent.is_answer {
         let packet = SlicedPacket::from_ethernet(last?).ok()?;
         let NetSlice::Ipv4(ip) = packet.net? else { return None };
-        let (src, dst) =
-            (ip.header().source_addr().to_string(), ip.header().destination_addr().to_string());
-        let (sport, dport) = match packet.transport? {
-            TransportSlice::Tcp(tcp) => (tcp.source_port(), tcp.destination_port()),
-            TransportSlice::Udp(udp) => (udp.source_port(), udp.destination_port()),
+        let (src, dst) = (ip.header().source_addr(), ip.header().destination_addr());
+        let ports = match packet.transport? {
+            TransportSlice::Tcp(tcp) => [tcp.destination_port(), tcp.source_port()],
+            TransportSlice::Udp(udp) => [udp.destination_port(), udp.source_port()],
+            TransportSlice::Icmpv4(icmp) => {
+                let [a, b, ..] = icmp.bytes5to8();
+                [u16::from_be_bytes([a, b]), 0]
+            }
             _ => return None,
         };
-        of(&dst, &src, dport, sport)
+        of(&dst.to_string(), &src.to_string(), ports, true)
     } else {
-        of(C, V, 40_000 + sent.flow, if sent.is_tcp { 80 } else { 53 })
+        let client = CLIENTS[usize::from(sent.flow % 2)];
+        match sent.kind {
+            Kind::Tcp => of(client, V, [40_000 + sent.flow, 80], false),
+            Kind::Udp => of(client, V, [40_000 + sent.flow, 53], false),
+            Kind::Ping => of(client, V, [sent.flow, 0], false),
+            Kind::Local => of(client, OWN, [sent.flow, 0], false),
+        }
     };
-    if !sent.is_tcp && !sent.has_checksum {
+    if sent.kind == Kind::Udp && !sent.has_checksum {
         frame[40..42].fill(0);
     }
     if let Some((at, bits)) = sent.damage
@@ -160,26 +192,30 @@ fn tagged(frame: &[u8]) -> Vec<u8> {
     [&frame[..12], &[0x81, 0x00, 0xa0, 0x00], &frame[12..]].concat()
 }
 
-/// What a balancer knows: its connections, and what it counted for services and servers.
-fn known(lab: &Lab) -> (Vec<Option<Conn>>, Vec<Traffic>) {
-    let table = lab.workers[0].connections();
-    let conns = (0..table.positions()).map(|at| table.get(ConnIndex(at))).collect();
-    let services = lab.tables.services().flat_map(|service| {
+/// What a balancer knows: its connections, and what it counted.
+fn known(lab: &Lab) -> String {
+    let worker = &lab.workers[0];
+    let table = worker.connections();
+    let conns: Vec<_> = (0..table.positions()).map(|at| table.get(ConnIndex(at))).collect();
+    let traffic = lab.tables.services().flat_map(|service| {
         let servers = service.dests.iter().map(|dest| dest.shared.counters.traffic());
         [service.counters.traffic()].into_iter().chain(servers).collect::<Vec<_>>()
     });
-    (conns, services.collect())
+    let traffic: Vec<_> = traffic.collect();
+    let counters = worker.counters();
+    let received: Vec<_> = counters.icmp_messages.received.counted().collect();
+    let pings = [&counters.icmp_query_forwarded, &counters.icmp_echo_replied].map(Counter::get);
+    let drops: Vec<_> =
+        DropReason::ALL.iter().map(|why| counters.drops(*why)).filter(|count| *count > 0).collect();
+    format!("{conns:?} {traffic:?} {received:?} {pings:?} {drops:?}")
 }
 
 fn change(lab: &mut Lab, method: Forward, step: &Step) {
-    for (protocol, port) in [(Protocol::Tcp, 80), (Protocol::Udp, 53)] {
-        let key = service_key(protocol, V, port);
+    for (key, port) in services(method) {
         let mut settings = lab.tables.service(&key).expect("it stands").settings;
-        let server = end(
-            R,
-            if matches!(method, Forward::Direct | Forward::Tunnel) { port } else { 8000 + port },
-        );
+        let server = end(R, port);
         let of_weight = |weight| DestSettings { weight, ..DestSettings::new(method) };
+        let admitted = || Prefix::containing(CLIENTS[0].parse().unwrap(), 32).unwrap();
         lab.change(|draft| match step {
             Step::Packet(_) | Step::Pass(_) => {}
             Step::Weight(weight) => draft.set_dest(&key, server, of_weight(*weight)).unwrap(),
@@ -200,6 +236,11 @@ fn change(lab: &mut Lab, method: Forward, step: &Step) {
                     if *is_on { Check::Drop } else { Check::Off };
             }
             Step::TakesTtl(is_on) => draft.tables_mut().limits.pass_takes_ttl = *is_on,
+            Step::Echoes(rate) => draft.tables_mut().limits.icmp.echo_per_s = *rate,
+            Step::Admits(is_on) => {
+                draft.tables_mut().limits.icmp.echo_admitted =
+                    if *is_on { [admitted()].into() } else { [].into() };
+            }
         });
     }
 }
@@ -211,7 +252,7 @@ proptest! {
         method in prop::sample::select(&METHODS[..]), steps in prop::collection::vec(step(), 1..120),
     ) {
         let (mut short, mut long) = (lab(method), lab(method));
-        let mut last: [Option<Vec<u8>>; 8] = Default::default();
+        let mut last: [Option<Vec<u8>>; 16] = Default::default();
         for step in &steps {
             match step {
                 Step::Pass(ms) => {
@@ -219,7 +260,8 @@ proptest! {
                     long.pass(*ms);
                 }
                 Step::Packet(sent) => {
-                    let at = usize::from(sent.flow) + 4 * usize::from(sent.is_tcp);
+                    let of_kind = KINDS.iter().position(|kind| *kind == sent.kind).expect("all are there");
+                    let at = usize::from(sent.flow) + 4 * of_kind;
                     let Some(frame) = frame(sent, last[at].as_ref()) else { continue };
                     let outcome = short.send(0, &frame);
                     prop_assert_eq!(&outcome, &long.send(0, &tagged(&frame)), "{:?}", sent);
@@ -232,7 +274,7 @@ proptest! {
                     change(&mut long, method, other);
                 }
             }
-            prop_assert_eq!(format!("{:?}", known(&short)), format!("{:?}", known(&long)), "{:?}", step);
+            prop_assert_eq!(known(&short), known(&long), "{:?}", step);
         }
     }
 }

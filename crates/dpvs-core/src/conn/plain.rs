@@ -2,15 +2,15 @@
 //! A connection as plain packets need it: what is asked of it and what they change is in its record.
 
 use super::record::{Kind, Record};
-use super::view::low;
-use super::{ConnTable, Direction, Found, TcpState};
+use super::{ConnIndex, ConnTable, Direction, Found, TcpState};
 use crate::Millis;
 use crate::ids::position;
 use crate::key::Tuple;
+use crate::net::Protocol;
 use crate::tables::{DestId, Forward, ServiceId, Timeouts};
 use crate::wire::TcpFlags;
 
-/// An established connection of IPv4.
+/// A connection of IPv4 that stands.
 #[derive(Debug)]
 pub(crate) struct Established<'a> {
     record: &'a mut Record,
@@ -26,8 +26,8 @@ impl ConnTable {
         self.clock = self.clock.max(now);
     }
 
-    /// Returns the connection of a packet, if it is the one that was found and its time is not over,
-    /// and if the packet only keeps it going: everything else takes more than its record.
+    /// Returns the connection of a packet, if it is the one that was found and its time is not over.
+    /// The time of a pair of halves is its request's.
     #[inline]
     pub(crate) fn established(
         &mut self,
@@ -35,13 +35,17 @@ impl ConnTable {
         found: Found,
         now: Millis,
     ) -> Option<Established<'_>> {
-        let record = self.slab.get_mut(position(found.index.0))?;
+        let at = position(found.index.0);
+        if self.slab.get(at)?.kind == Kind::Reply {
+            let request = self.slab.get(at)?.position()?;
+            self.slab.get(position(request.0)).filter(|request| request.has_time(now))?;
+        }
+        let record = self.slab.get_mut(at)?;
         let entry = found.entry;
-        let age = low(now.0).wrapping_sub(record.seen);
         let is_it = record.is_taken()
             && record.is_by_inbound()
             && record.narrow(entry)? == *tuple
-            && age < record.timeout_ms
+            && record.has_time(now)
             && record.packets.iter().all(|count| *count < u32::MAX);
         let other = match entry {
             Direction::Inbound => Direction::Outbound,
@@ -49,7 +53,10 @@ impl ConnTable {
         };
         let Tuple { addresses: [src, dst], ports: [sport, dport], protocol } =
             record.narrow(other)?;
-        let leaves_as = Tuple { addresses: [dst, src], ports: [dport, sport], protocol };
+        // Half of a ping keeps its type and gets the other side's identifier.
+        let [_, kind] = tuple.ports;
+        let ports = if protocol == Protocol::Icmp { [sport, kind] } else { [dport, sport] };
+        let leaves_as = Tuple { addresses: [dst, src], ports, protocol };
         is_it.then_some(Established { record, entry, leaves_as })
     }
 }
@@ -76,7 +83,13 @@ impl Established<'_> {
     /// Returns the way that the packet goes.
     #[inline]
     pub(crate) fn direction(&self) -> Direction {
-        self.entry
+        if self.record.kind == Kind::Reply { Direction::Outbound } else { self.entry }
+    }
+
+    /// Returns the request half, if it is the reply half of a pair.
+    #[inline]
+    pub(crate) fn request(&self) -> Option<ConnIndex> {
+        (self.record.kind == Kind::Reply).then(|| self.record.position()).flatten()
     }
 
     /// Returns how long the connection may be idle after a packet with these control bits; `None` if
@@ -92,6 +105,8 @@ impl Established<'_> {
         let timeout_ms = match self.record.kind {
             Kind::Udp => or_own(timeouts.udp_ms),
             Kind::Tcp(TcpState::Established) if !flags.ends() => or_own(timeouts.tcp_ms),
+            // What is found by the other key is the first reply.
+            Kind::Request | Kind::Reply if self.entry == Direction::Inbound => timeouts.icmp_ms,
             _ => return None,
         };
         (timeout_ms >= self.record.timeout_ms).then_some(timeout_ms)

@@ -164,6 +164,12 @@ impl Record {
         of(self.ports, entry)
     }
 
+    /// Returns whether its time is not over.
+    #[inline]
+    pub(super) fn has_time(&self, now: Millis) -> bool {
+        low(now.0).wrapping_sub(self.seen) < self.timeout_ms
+    }
+
     /// Lets its time start anew.
     #[inline]
     pub(super) fn restart(&mut self, now: Millis, timeout_ms: u32) {

@@ -43,10 +43,15 @@ pub(crate) fn settle_zero(bytes: &mut [u8], packet: &Packet) -> Option<()> {
     if packet.family == Family::V6 {
         return Some(());
     }
-    let message = bytes.get(packet.l4..packet.end)?;
+    settle_zero_v4(bytes.get_mut(packet.l4..packet.end)?)
+}
+
+/// The same, for the message.
+#[inline]
+pub(crate) fn settle_zero_v4(message: &mut [u8]) -> Option<()> {
     let [_, _, a, b, ..] = message else { return None };
     if [*a, *b] == [0, 0] && message.iter().all(|byte| *byte == 0) {
-        let header: &mut IcmpHeader = view_mut(bytes, packet.l4)?;
+        let header: &mut IcmpHeader = view_mut(message, 0)?;
         header.checksum = Checksum([0xff, 0xff]);
     }
     Some(())

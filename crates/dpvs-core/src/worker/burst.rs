@@ -2,6 +2,7 @@
 //! A burst's way: read, find, decide and rewrite, each stage over the whole burst.
 
 use super::Worker;
+use super::plain::Arrival;
 use super::process::{Context, to_kernel};
 use crate::key::Key;
 use crate::parse::{Kind, Packet, parse_into};
@@ -82,12 +83,18 @@ impl Worker {
         }
         let stages = packets.iter_mut().zip(&plains).zip(&kinds).zip(&keys).zip(&found);
         let frames = frames.iter_mut().zip(verdicts);
+        let arrival = Arrival { tables, now, is_handed };
         for (((((packet, plain), kind), key), found), (frame, verdict)) in stages.zip(frames) {
-            if let (Some(plain), Some(found)) = (plain, found)
-                && let Some(sent) = state.forward_plain((tables, now), frame, plain, *found)
-            {
-                *verdict = sent;
-                continue;
+            if let Some(plain) = plain {
+                let shortest = match found {
+                    Some(found) => state.forward_plain(arrival, frame, plain, *found),
+                    None => state.answer_plain(arrival, frame, plain),
+                };
+                if let Some(decided) = shortest {
+                    *verdict = decided;
+                    state.count_end(verdict);
+                    continue;
+                }
             }
             let context =
                 Context { tables, now, port: frame.rx().port, is_handed, meets_here: false };

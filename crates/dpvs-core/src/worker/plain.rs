@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The shortest way: plain packets of established connections.
+//! The shortest way: plain packets of established connections, and pings that are answered here.
 //!
 //! Nothing is decided here that [`super::process`] does not decide alike. What is not plain about a
 //! packet, its connection or its way is found before anything is changed; then it goes there.
@@ -7,12 +7,30 @@
 use super::WorkerState;
 use crate::conn::{Direction, Found};
 use crate::counters::{Counter, TrafficCounters};
+use crate::icmp::generate::is_host;
 use crate::key::Address;
-use crate::net::Protocol;
+use crate::neighbour::Neighbours;
+use crate::net::{Family, Mac, Protocol};
 use crate::plain::Plain;
 use crate::tables::{Check, Forward, Tables};
 use crate::wire::{EthernetHeader, view_mut};
-use crate::{Frame, Millis, NextHop, Verdict};
+use crate::{DropReason, Frame, Millis, NextHop, PortId, Verdict};
+
+/// What is known of a frame beside its bytes.
+#[derive(Clone, Copy)]
+pub(super) struct Arrival<'a> {
+    pub(super) tables: &'a Tables,
+    pub(super) now: Millis,
+    /// It came from another worker.
+    pub(super) is_handed: bool,
+}
+
+/// The address whose pings were answered last, under the tables of a generation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Answered {
+    generation: u64,
+    address: Option<u32>,
+}
 
 impl WorkerState {
     /// Forwards a packet of the connection that was found; `None` if that takes more, and then
@@ -20,54 +38,148 @@ impl WorkerState {
     #[inline]
     pub(super) fn forward_plain<F: Frame>(
         &mut self,
-        (tables, now): (&Tables, Millis),
+        arrival: Arrival<'_>,
         frame: &mut F,
         plain: &Plain,
         found: Found,
     ) -> Option<Verdict> {
+        let Arrival { tables, now, .. } = arrival;
         let conn = self.conns.established(&plain.tuple, found, now)?;
         let service = tables.service_by_id(conn.service())?;
         let dest = service.dest(conn.dest())?;
-        let has_sequence =
-            plain.tuple.protocol == Protocol::Tcp && tables.limits.icmp.sequence != Check::Off;
-        if !plain.has_ttl || has_sequence || service.settings.expire_quiescent {
+        let protocol = plain.tuple.protocol;
+        let is_special = match protocol {
+            Protocol::Tcp => tables.limits.icmp.sequence != Check::Off,
+            // A service of another protocol has pings by the policy of its address.
+            Protocol::Icmp => {
+                service.key.virtual_().is_some_and(|key| key.protocol != protocol)
+                    || !plain.has_good_message(frame.bytes())
+            }
+            _ => false,
+        };
+        if is_special || !plain.has_ttl || service.settings.expire_quiescent {
             return None;
         }
         let own_ms = service.settings.conn_timeout_ms;
         let timeout_ms = conn.timeout_ms(plain.flags, &tables.timeouts, own_ms)?;
         let leaves_as = conn.leaves_as;
         let [_, towards] = leaves_as.addresses.map(Address::from_v4_bits);
-        let way = tables.routes().way(towards)?;
-        let port = tables.port(way.port)?;
-        let mtu = if way.mtu == 0 { port.mtu } else { way.mtu.min(port.mtu) };
-        let hop = NextHop { port: way.port, address: way.next_hop(towards) };
-        let mac = self.neighbours.recent(tables, now, hop)?;
+        let way = Way::find(&self.neighbours, arrival, plain, towards)?;
         let method = conn.forward();
-        let is_short = u32::from(plain.len()) <= mtu;
         let is_direct = method == Forward::Direct
-            && hop.address == dest.endpoint.address
+            && way.next_hop == dest.endpoint.address
             && !tables.limits.pass_takes_ttl;
-        if !is_short || !(method.sees_replies() || is_direct) {
+        if !(method.sees_replies() || is_direct) {
             return None;
         }
-        let bytes = frame.bytes_mut();
         if !is_direct {
-            plain.translate(bytes, &leaves_as)?;
+            plain.translate(frame.bytes_mut(), &leaves_as)?;
         }
-        let ethernet = view_mut::<EthernetHeader>(bytes, 0)?;
-        (ethernet.dst, ethernet.src) = (mac.0, port.mac.0);
-        frame.truncate(usize::from(plain.end));
+        let verdict = way.send(frame, plain)?;
+        let (direction, request) = (conn.direction(), conn.request());
+        conn.touch(now, timeout_ms);
+        if let Some(request) = request {
+            self.conns.refresh(request, now, timeout_ms);
+        }
         let me = self.me.index();
         let len = u64::from(plain.len());
-        let direction = conn.direction();
-        conn.touch(now, timeout_ms);
         if let Some(part) = service.counters.part(me) {
             count(&part.traffic, direction, len);
         }
         if let Some(part) = dest.shared.counters.part(me) {
             count(&part.traffic, direction, len);
         }
-        Some(Verdict::Transmit(way.port))
+        if protocol == Protocol::Icmp {
+            self.count_received(arrival, plain);
+            self.counters.icmp_query_forwarded.add(u64::from(direction == Direction::Inbound));
+        }
+        Some(verdict)
+    }
+
+    /// Answers a ping of the address whose pings were answered last; `None` if it is another one, or
+    /// takes more.
+    #[inline]
+    pub(super) fn answer_plain<F: Frame>(
+        &mut self,
+        arrival: Arrival<'_>,
+        frame: &mut F,
+        plain: &Plain,
+    ) -> Option<Verdict> {
+        let Arrival { tables, now, .. } = arrival;
+        let [src, dst] = plain.tuple.addresses;
+        let known = Answered { generation: tables.generation(), address: Some(dst) };
+        if !plain.is_echo_request() || self.answered != known {
+            return None;
+        }
+        let ends = [src, dst].map(Address::from_v4_bits);
+        let [src, _] = ends;
+        if !is_host(src) || tables.address(src).is_some() || !plain.has_good_message(frame.bytes())
+        {
+            return None;
+        }
+        let way = Way::find(&self.neighbours, arrival, plain, src)?;
+        self.count_received(arrival, plain);
+        if !self.may_echo(tables, now, ends) {
+            return Some(Verdict::Drop(DropReason::IcmpEchoLimited));
+        }
+        plain.answer(frame.bytes_mut())?;
+        self.counters.icmp_echo_replied.add(1);
+        way.send(frame, plain)
+    }
+
+    /// Notes that a ping of an address was answered as pings of most addresses are: by no policy of
+    /// its own, and whoever asks.
+    pub(super) fn note_answered(&mut self, tables: &Tables, address: Address) {
+        let is_usual =
+            tables.echo(address).is_none() && tables.limits.icmp.echo_admitted.is_empty();
+        let address = address.v4_bits().filter(|_| is_usual);
+        self.answered = Answered { generation: tables.generation(), address };
+    }
+
+    fn count_received(&self, arrival: Arrival<'_>, plain: &Plain) {
+        let [_, kind] = plain.tuple.ports;
+        let [icmp_type, _] = kind.to_be_bytes();
+        if !arrival.is_handed {
+            self.counters.icmp_messages.received.add(Family::V4, icmp_type);
+        }
+    }
+}
+
+/// Where a plain packet goes, all of it known.
+#[derive(Clone, Copy)]
+struct Way {
+    port: PortId,
+    next_hop: Address,
+    src: Mac,
+    dst: Mac,
+}
+
+impl Way {
+    /// Finds the way to an address, if the packet is short enough for it and the next hop was used
+    /// lately.
+    #[inline]
+    fn find(
+        neighbours: &Neighbours,
+        Arrival { tables, now, .. }: Arrival<'_>,
+        plain: &Plain,
+        towards: Address,
+    ) -> Option<Way> {
+        let way = tables.routes().way(towards)?;
+        let port = tables.port(way.port)?;
+        let mtu = if way.mtu == 0 { port.mtu } else { way.mtu.min(port.mtu) };
+        let next_hop = way.next_hop(towards);
+        let hop = NextHop { port: way.port, address: next_hop };
+        let dst = neighbours.recent(tables, now, hop)?;
+        let is_short = u32::from(plain.len()) <= mtu;
+        is_short.then_some(Way { port: way.port, next_hop, src: port.mac, dst })
+    }
+
+    #[inline]
+    fn send<F: Frame>(&self, frame: &mut F, plain: &Plain) -> Option<Verdict> {
+        let ethernet = view_mut::<EthernetHeader>(frame.bytes_mut(), 0)?;
+        (ethernet.dst, ethernet.src) = (self.dst.0, self.src.0);
+        frame.truncate(usize::from(plain.end));
+        Some(Verdict::Transmit(self.port))
     }
 }
 

@@ -15,12 +15,12 @@ use crate::checksum::Delta;
 use crate::conn::{Direction, Found, State};
 use crate::icmp;
 use crate::icmp::generate::{Error, TTL, is_host};
-use crate::key::{Key, QueryType};
+use crate::key::{Address, Key, QueryType};
 use crate::net::Family;
 use crate::parse::Packet;
 use crate::tables::Tables;
 use crate::wire::{IcmpHeader, Ipv4Header, Ipv6Header, view_mut};
-use crate::{DropReason, Frame, Verdict};
+use crate::{DropReason, Frame, Millis, Verdict};
 
 impl WorkerState {
     /// A query whose key is in the table: a request or a reply of a pair, or the first reply.
@@ -156,7 +156,7 @@ impl WorkerState {
         if too_big(tables, packet, route, 0).is_some() {
             return Verdict::Drop(DropReason::TooBig);
         }
-        if !self.may_echo(context, packet) {
+        if !self.may_echo(tables, context.now, [packet.src, packet.dst]) {
             return Verdict::Drop(DropReason::IcmpEchoLimited);
         }
         if reply_in_place(frame.bytes_mut(), packet, query.opposite()).is_none() {
@@ -165,27 +165,28 @@ impl WorkerState {
         let out = Packet { src: packet.dst, dst: packet.src, ..*packet };
         let verdict = self.send_by(tables, context.now, frame, out.span(), route);
         self.counters.icmp_echo_replied.add(u64::from(!verdict.is_drop()));
+        self.note_answered(tables, packet.dst);
         verdict
     }
 }
 
 impl WorkerState {
-    /// Returns whether the limits allow one more echo reply.
-    fn may_echo(&mut self, context: &Context<'_>, packet: &Packet) -> bool {
-        let policy = &context.tables.limits.icmp;
-        let network = packet.src.masked(match packet.family {
+    /// Returns whether the limits allow one more echo reply, to the first address from the second.
+    pub(super) fn may_echo(
+        &mut self,
+        tables: &Tables,
+        now: Millis,
+        [to, from]: [Address; 2],
+    ) -> bool {
+        let policy = &tables.limits.icmp;
+        let network = to.masked(match to.family() {
             Family::V4 => !0xff,
             Family::V6 => !0 << 80,
         });
         let per_source = policy.echo_per_source_per_s;
         let per_address = policy.echo_per_s;
-        self.echoes_per_source.take(context.now, network.bits(), per_source, per_source)
-            && self.echoes_per_address.take(
-                context.now,
-                packet.dst.bits(),
-                per_address,
-                per_address,
-            )
+        self.echoes_per_source.take(now, network.bits(), per_source, per_source)
+            && self.echoes_per_address.take(now, from.bits(), per_address, per_address)
     }
 }
 
