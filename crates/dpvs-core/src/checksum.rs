@@ -98,24 +98,29 @@ pub fn replace(place: &mut [u8], new: &[u8]) -> Delta {
     delta
 }
 
-/// Sums `bytes` as 16-bit words, an odd last byte padded with zero; not folded.
+/// Sums `bytes` as 16-bit words, an odd last byte padded with zero; 0 only if all of them are.
+#[inline]
 pub fn sum(bytes: &[u8]) -> u64 {
-    // Four words at a time: the sum of big-endian u32 halves folds to the sum of u16 words.
+    // Two words at a time, in the order of this machine: the sum of swapped words is the swapped sum
+    // (RFC 1071 section 2 B).
     let (quads, rest) = bytes.as_chunks::<4>();
-    let mut total: u64 = quads.iter().map(|q| u64::from(u32::from_be_bytes(*q))).sum();
+    let mut total: u64 = quads.iter().map(|q| u64::from(u32::from_ne_bytes(*q))).sum();
     let (pairs, odd) = rest.as_chunks::<2>();
-    total += pairs.iter().map(|p| u64::from(u16::from_be_bytes(*p))).sum::<u64>();
+    total += pairs.iter().map(|p| u64::from(u16::from_ne_bytes(*p))).sum::<u64>();
     if let [last] = odd {
-        total += u64::from(u16::from_be_bytes([*last, 0]));
+        total += u64::from(u16::from_ne_bytes([*last, 0]));
     }
-    total
+    u64::from(u16::from_be_bytes(fold(total).to_ne_bytes()))
 }
 
 /// Adds the carries back: a one's complement sum in 16 bits.
-pub fn fold(mut sum: u64) -> u16 {
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
+#[inline]
+pub fn fold(sum: u64) -> u16 {
+    // At most 2^33, then 2^18, 2^16 + 3 and 0xffff: no branch that depends on the carries.
+    let sum = (sum & 0xffff_ffff) + (sum >> 32);
+    let sum = (sum & 0xffff) + (sum >> 16);
+    let sum = (sum & 0xffff) + (sum >> 16);
+    let sum = (sum & 0xffff) + (sum >> 16);
     u16::try_from(sum).unwrap_or(u16::MAX)
 }
 

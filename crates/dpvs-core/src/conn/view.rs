@@ -164,6 +164,23 @@ impl<'a> View<'a> {
     }
 }
 
+impl ConnTable {
+    /// Notes that a path MTU was told about a connection.
+    pub(crate) fn note_told(&mut self, index: ConnIndex, now: Millis) {
+        self.tick(now);
+        let at = position(index.0);
+        let Some(record) = self.slab.get_mut(at).filter(|record| record.is_taken()) else { return };
+        let Some(rare) = self.rare.get_mut(at) else { return };
+        if !record.is_rare() {
+            *rare = [0; RARE_WORDS];
+        }
+        let [_, told, ..] = rare;
+        *told = low(now.0);
+        record.set_rare(true);
+        record.set_told(true);
+    }
+}
+
 impl Conn {
     /// What of it stands beside its record.
     pub(super) fn rare(&self) -> [u32; RARE_WORDS] {

@@ -149,10 +149,10 @@ pub fn ends(sides: &Sides, direction: Direction) -> Ends {
 /// Returns the address that the receiver of a connection's packets in `direction` talks to, if the
 /// method hides the other one: the balancer's for servers, the virtual address for clients. Where one
 /// side is left as it is, so are the sources of errors from there.
-pub(crate) fn peer(conn: &Conn, direction: Direction) -> Option<Address> {
-    match (conn.forward, direction) {
-        (Forward::FullNat | Forward::Snat, Direction::Inbound) => Some(conn.local().address),
-        (Forward::FullNat | Forward::Nat, Direction::Outbound) => Some(conn.virtual_().address),
+pub(crate) fn peer(method: Forward, sides: &Sides, direction: Direction) -> Option<Address> {
+    match (method, direction) {
+        (Forward::FullNat | Forward::Snat, Direction::Inbound) => Some(sides.local.address),
+        (Forward::FullNat | Forward::Nat, Direction::Outbound) => Some(sides.virtual_.address),
         _ => None,
     }
 }

@@ -70,10 +70,10 @@ impl WorkerState {
         context: &Context<'_>,
         packet: &Packet,
         kind: Kind,
-        relation: &Relation,
+        relation: &Relation<'_>,
     ) {
         let policy = &context.tables.limits.icmp;
-        let Relation { conn, found, direction } = relation;
+        let Relation { conn, found, direction, .. } = relation;
         // By SNAT there is nobody else to ask (RFC 4787 REQ-12, RFC 5382 REQ-10).
         if *direction == Direction::Inbound || conn.forward == Forward::Snat {
             return;

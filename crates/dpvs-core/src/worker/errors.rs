@@ -5,7 +5,7 @@
 use super::owners::{self, Owners};
 use super::process::{Context, mtu_of, route_to, to_kernel};
 use super::{WorkerState, direction_of};
-use crate::conn::{Conn, Direction, Found, State};
+use crate::conn::{Conn, Direction, Found, Sides, State};
 use crate::counters::IcmpErrorCounters;
 use crate::forward::{self, Ends};
 use crate::icmp::quote::{self, Quote};
@@ -14,7 +14,7 @@ use crate::icmp::{has_good_checksum, shorten, translate::translate};
 use crate::key::{Address, Endpoint, Key, QueryType};
 use crate::net::Family;
 use crate::parse::Packet;
-use crate::tables::{Check, ErrorSource, RouteLookup};
+use crate::tables::{Check, ErrorSource, Forward, RouteLookup};
 use crate::wire::{IcmpHeader, view};
 use crate::{DropReason, Frame, Verdict};
 
@@ -43,7 +43,7 @@ impl WorkerState {
     ) -> Verdict {
         let quoted = quote::parse(frame.bytes(), packet);
         let kind = Kind { icmp_type, code };
-        let (verdict, outcome) = self.decide_error(context, frame, packet, kind, quoted);
+        let (verdict, outcome) = self.decide_error(context, frame, packet, kind, &quoted);
         self.recorder.record(Decision {
             at: context.now,
             port: context.port,
@@ -63,7 +63,7 @@ impl WorkerState {
         frame: &mut F,
         packet: &Packet,
         kind: Kind,
-        quoted: Result<Quote, DropReason>,
+        quoted: &Result<Quote, DropReason>,
     ) -> (Verdict, Outcome) {
         let tables = context.tables;
         let is_served = tables.is_served(packet.dst);
@@ -81,25 +81,12 @@ impl WorkerState {
         if is_quench && !tables.limits.icmp.relays_source_quench {
             return ended(Verdict::Drop(DropReason::IcmpQuench));
         }
-        let related = quoted.and_then(|quote| {
-            let found = self.related(context, packet, &quote)?;
-            if let Related::Here(found) = &found {
-                self.check(context, frame.bytes(), packet, (&quote, kind), found)?;
-            }
-            Ok((quote, found))
-        });
+        let related = match quoted {
+            Ok(quote) => self.related(context, frame, packet, (quote, kind)),
+            Err(reason) => Err(*reason),
+        };
         match related {
-            Ok((_, Related::Elsewhere(verdict))) => ended(verdict),
-            Ok((quote, Related::Here(found))) => {
-                let direction = found.direction;
-                match self.relay(context, frame, packet, (&quote, kind), &found) {
-                    verdict @ Verdict::Drop(_) => ended(verdict),
-                    verdict => {
-                        self.end_unreachable(context, packet, kind, &found);
-                        (verdict, Outcome::Relayed(direction))
-                    }
-                }
-            }
+            Ok(decided) => decided,
             Err(reason) => {
                 // Connections come first: their local ports may be such as tunnels have.
                 let is_strange =
@@ -119,29 +106,37 @@ impl WorkerState {
         }
     }
 
-    /// Finds the connection that an error is about. Nothing is changed by this.
-    fn related(
+    /// Finds the connection that an error is about, checks the error and relays it.
+    fn related<F: Frame>(
         &mut self,
         context: &Context<'_>,
+        frame: &mut F,
         packet: &Packet,
-        quote: &Quote,
-    ) -> Result<Related, DropReason> {
+        (quote, kind): (&Quote, Kind),
+    ) -> Result<(Verdict, Outcome), DropReason> {
         // The error went to the host that sent the quoted packet, or it is not about that packet.
         if quote.key.src != packet.dst {
             return Err(DropReason::IcmpSourceMismatch);
         }
         // The quote is what we sent: its connection is found by what would answer it.
         let key = quote.key.reversed().ok_or(DropReason::IcmpUnrelated)?;
-        let Some(Found { index, entry }) = self.conns.find(&key) else {
+        let Some(found) = self.conns.find(&key) else {
             return match self.hand_on(context, &owners_of_quoted(context, &quote.key, &key)) {
-                Some(verdict) => Ok(Related::Elsewhere(verdict)),
+                Some(verdict) => Ok(ended(verdict)),
                 None => Err(DropReason::IcmpUnrelated),
             };
         };
-        let conn = self.conns.get(index).ok_or(DropReason::IcmpUnrelated)?;
-        let is_reply = matches!(conn.state, State::Reply { .. });
-        let found = Found { index, entry };
-        Ok(Related::Here(Relation { conn, found, direction: direction_of(entry, is_reply) }))
+        let conn = self.conns.get(found.index).ok_or(DropReason::IcmpUnrelated)?;
+        let direction = direction_of(found.entry, matches!(conn.state, State::Reply { .. }));
+        let relation = Relation { conn: &conn, sides: conn.sides(), found, direction };
+        self.check(context, frame.bytes(), packet, (quote, kind), &relation)?;
+        Ok(match self.relay(context, frame, packet, (quote, kind), &relation) {
+            verdict @ Verdict::Drop(_) => ended(verdict),
+            verdict => {
+                self.end_unreachable(context, packet, kind, &relation);
+                (verdict, Outcome::Relayed(direction))
+            }
+        })
     }
 
     /// Checks an error about a connection of ours: limits first, what costs more later.
@@ -151,7 +146,7 @@ impl WorkerState {
         bytes: &[u8],
         packet: &Packet,
         (quote, kind): (&Quote, Kind),
-        relation: &Relation,
+        relation: &Relation<'_>,
     ) -> Result<(), DropReason> {
         let policy = &context.tables.limits.icmp;
         let now = context.now;
@@ -159,7 +154,7 @@ impl WorkerState {
             return Err(DropReason::IcmpLimited);
         }
         let per_virtual = policy.relayed_per_virtual_per_s;
-        let virtual_ = relation.conn.virtual_().address.bits();
+        let virtual_ = relation.sides.virtual_.address.bits();
         if !self.relayed_per_virtual.take(now, virtual_, per_virtual, per_virtual) {
             return Err(DropReason::IcmpLimitedVirtual);
         }
@@ -185,7 +180,7 @@ impl WorkerState {
         &self,
         check: Check,
         quote: &Quote,
-        relation: &Relation,
+        relation: &Relation<'_>,
     ) -> Result<(), DropReason> {
         // The quoted segment went the other way than the error.
         let sender = match relation.direction {
@@ -212,7 +207,7 @@ impl WorkerState {
         bytes: &[u8],
         packet: &Packet,
         (quote, kind): (&Quote, Kind),
-        relation: &Relation,
+        relation: &Relation<'_>,
     ) -> Result<(), DropReason> {
         let Some(mtu) = mtu_told(bytes, packet, kind) else { return Ok(()) };
         let least = match packet.family {
@@ -231,8 +226,7 @@ impl WorkerState {
         if relation.conn.mtu_told_at.is_some_and(|at| context.now.since(at) < gap_ms) {
             return Err(DropReason::IcmpLimitedConnection);
         }
-        let index = relation.found.index;
-        self.conns.update(index, |conn| conn.mtu_told_at = Some(context.now));
+        self.conns.note_told(relation.found.index, context.now);
         Ok(())
     }
 
@@ -243,7 +237,7 @@ impl WorkerState {
         frame: &mut F,
         packet: &Packet,
         (quote, kind): (&Quote, Kind),
-        Relation { conn, direction, .. }: &Relation,
+        Relation { conn, sides, direction, .. }: &Relation<'_>,
     ) -> Verdict {
         let (tables, direction) = (context.tables, *direction);
         let service = tables.service_by_id(conn.service);
@@ -256,7 +250,7 @@ impl WorkerState {
         {
             count_about_server(&part.icmp, packet.family, kind);
         }
-        let target = forward::towards(&conn.sides(), direction);
+        let target = forward::towards(sides, direction);
         let translates = conn.forward.sees_replies();
         let overhead = dest.map_or(0, |dest| forward::overhead(conn.forward, dest));
         let route = route_to(tables, context.now, target, overhead);
@@ -268,10 +262,10 @@ impl WorkerState {
             let verdict = self.forward_by(context, frame, &packet, (conn, None), direction);
             return self.relayed(verdict, &packet, kind, direction);
         }
-        let ends = forward::ends(&conn.sides(), direction);
-        let source = error_source(context, conn, direction, packet.src, route);
+        let ends = forward::ends(sides, direction);
+        let source = error_source(context, (conn.forward, sides), direction, packet.src, route);
         let outer = Ends { src: Endpoint { address: source, ..ends.src }, ..ends };
-        let inner = quoted_ends(conn, direction, ends);
+        let inner = quoted_ends(sides, direction, ends);
         if translate(frame.bytes_mut(), &packet, quote, outer, inner).is_none() {
             return Verdict::Drop(DropReason::IcmpBadQuote);
         }
@@ -373,17 +367,17 @@ pub(super) fn count_about_server(counters: &IcmpErrorCounters, family: Family, k
 /// somebody the receiver should not see, sent it.
 fn error_source(
     context: &Context<'_>,
-    conn: &Conn,
+    (method, sides): (Forward, &Sides),
     direction: Direction,
     sender: Address,
     route: Option<RouteLookup>,
 ) -> Address {
     let tables = context.tables;
     let policy = &tables.limits.icmp;
-    let Some(peer) = forward::peer(conn, direction) else { return sender };
+    let Some(peer) = forward::peer(method, sides, direction) else { return sender };
     let (source, other_end) = match direction {
-        Direction::Inbound => (policy.source_to_servers, conn.client().address),
-        Direction::Outbound => (policy.source_to_clients, conn.dest_end().address),
+        Direction::Inbound => (policy.source_to_servers, sides.client.address),
+        Direction::Outbound => (policy.source_to_clients, sides.dest.address),
     };
     match source {
         ErrorSource::Keep if sender != other_end => sender,
@@ -395,15 +389,15 @@ fn error_source(
 }
 
 /// Returns the ends that the quoted packet gets: it is what the error's receiver once sent.
-fn quoted_ends(conn: &Conn, direction: Direction, ends: Ends) -> Ends {
+fn quoted_ends(sides: &Sides, direction: Direction, ends: Ends) -> Ends {
     let sent = Ends { src: ends.dst, dst: ends.src };
-    if !conn.protocol().is_icmp() {
+    if !sides.protocol.is_icmp() {
         return sent;
     }
     // The identifier is the one on that side, and stands where a source port would.
     let identifier = match direction {
-        Direction::Inbound => conn.local().port,
-        Direction::Outbound => conn.client().port,
+        Direction::Inbound => sides.local.port,
+        Direction::Outbound => sides.client.port,
     };
     Ends { src: Endpoint { port: identifier, ..sent.src }, ..sent }
 }
@@ -434,15 +428,10 @@ fn owners_of_quoted(context: &Context<'_>, quoted: &Key, answer: &Key) -> Owners
 }
 
 /// What an error relates to.
-pub(super) struct Relation {
-    pub(super) conn: Conn,
+pub(super) struct Relation<'a> {
+    pub(super) conn: &'a Conn,
+    pub(super) sides: Sides,
     pub(super) found: Found,
     /// The way of the packets that have the error's direction: from the client's side inbound.
     pub(super) direction: Direction,
-}
-
-#[allow(clippy::large_enum_variant, reason = "lives for one frame, on the stack")]
-enum Related {
-    Elsewhere(Verdict),
-    Here(Relation),
 }
