@@ -14,10 +14,12 @@ PACKAGES := libdpdk-dev libclang-dev pkg-config gcc make libc6-dev \
 	iproute2 iputils-ping iputils-tracepath traceroute tcpdump ethtool procps \
 	curl netcat-openbsd socat util-linux python3 mount mandoc ipvsadm keepalived strace \
 	valgrind
+# What benchmarks use beside: testpmd, the floor of what a packet costs.
+BENCH_PACKAGES := dpdk-dev
 DAEMON := -p dpvs -p ipvsadm -p dpip -p dpvs-ipvs
 
-.PHONY: help setup setup-dev build man demo lab test test-unit bench bench-flood bench-listing \
-	instructions instructions-accept lint fmt fuzz-smoke clean-lab
+.PHONY: help setup setup-dev setup-bench build man demo lab test test-unit bench bench-stages \
+	bench-flood bench-listing instructions instructions-accept lint fmt fuzz-smoke clean-lab
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +43,10 @@ setup-dev: setup ## Installs the tools of developers that are missing (minutes)
 	@for tool in cargo-nextest cargo-deny cargo-fuzz; do \
 		command -v $$tool >/dev/null || cargo install --locked $$tool; \
 	done
+
+# The packages of `setup`, and more.
+setup-bench: PACKAGES += $(BENCH_PACKAGES)
+setup-bench: setup ## Installs what benchmarks need beside (root)
 
 build: setup ## Builds dpvs, dpip, ipvsadm and libdpvs_ipvs.so in target/release
 	cargo build --release $(DAEMON)
@@ -70,7 +76,10 @@ test: setup ## Runs all tests; those in network namespaces need root
 test-unit: ## Runs the tests that need neither root nor libdpdk
 	cargo test
 
-bench: setup ## Prints the performance tables
+bench: setup-bench build ## Measures what docs/performance.md tells, beside testpmd (12 minutes)
+	cargo run --release -q -p dpvs-bench --bin replay
+
+bench-stages: setup ## Measures the stages of the packet path one by one
 	cargo bench -p dpvs-bench
 
 bench-flood: build ## Prints what a flood of ICMP does to a transfer (root)

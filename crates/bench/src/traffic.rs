@@ -25,9 +25,9 @@ const FRAMES_MIN: usize = 96;
 /// Clients' ports for each client's address.
 const PORTS_EACH: u32 = 64;
 
-/// Of so many frames one is the client's, in a file of errors about its connections: without it,
-/// they would end.
-const ERRORS_PER_PACKET: usize = 100;
+/// Rounds of errors about all flows in a file of errors, after one round of what clients send: that
+/// makes the connections, and is one packet in a hundred.
+const ERROR_ROUNDS: usize = 99;
 
 /// What the frames want from the balancer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
@@ -69,21 +69,29 @@ impl Traffic {
     pub fn connections(self, flows: usize) -> usize {
         match self {
             Traffic::LocalEcho => 0,
-            // The request's and the reply's.
-            Traffic::Echo => 2 * flows,
             _ => flows,
         }
     }
 
-    /// The frames of `flows` flows, round-robin.
-    pub fn frames(self, flows: usize) -> impl Iterator<Item = Vec<u8>> {
-        let count = flows.max(FRAMES_MIN);
-        // A ring with a power of two of places holds one less: that many could not be loaded.
-        let count = if count.is_power_of_two() { count + 1 } else { count };
-        (0..count).map(move |at| self.frame(u32::try_from(at % flows).unwrap_or(0), at))
+    /// How many connections the table must have room for: it is half full of them. ICMP's may take a
+    /// quarter of it.
+    pub fn table(self, flows: usize) -> usize {
+        let share = if self == Traffic::Echo { 4 } else { 2 };
+        share * self.connections(flows)
     }
 
-    fn frame(self, flow: u32, at: usize) -> Vec<u8> {
+    /// The frames of `flows` flows, round-robin.
+    pub fn frames(self, flows: usize) -> impl Iterator<Item = Vec<u8>> {
+        let count = match self {
+            Traffic::RelatedError => flows * (1 + ERROR_ROUNDS),
+            _ => flows.max(FRAMES_MIN),
+        };
+        // A ring with a power of two of places holds one less: that many could not be loaded.
+        let count = if count.is_power_of_two() { count + 1 } else { count };
+        (0..count).map(move |at| self.frame(u32::try_from(at % flows).unwrap_or(0), at / flows))
+    }
+
+    fn frame(self, flow: u32, round: usize) -> Vec<u8> {
         let client = client(flow);
         let address = client.0.to_string();
         let packet = PacketBuilder::new(&address, VIRTUAL).dst_mac(PORT_MAC);
@@ -93,9 +101,7 @@ impl Traffic {
             }
             Traffic::SynFullNat => packet.tcp(client.1, PORT, 2, &[0; 6]),
             Traffic::Echo | Traffic::LocalEcho => packet.ping(client.1, 1, &PING_DATA),
-            Traffic::RelatedError if at.is_multiple_of(ERRORS_PER_PACKET) => {
-                packet.udp(client.1, PORT, &UDP_DATA)
-            }
+            Traffic::RelatedError if round == 0 => packet.udp(client.1, PORT, &UDP_DATA),
             Traffic::RelatedError => {
                 let quoted = PacketBuilder::new(VIRTUAL, &address).udp(PORT, client.1, &UDP_DATA);
                 let router = PacketBuilder::new("192.0.2.1", VIRTUAL).dst_mac(PORT_MAC);

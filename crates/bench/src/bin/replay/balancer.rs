@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Our daemon, on ports that replay files for ever.
 
+use crate::case::{Case, Sample};
 use crate::plan::{self, DEVICE};
 use crate::process::Process;
-use crate::{Case, Sample};
 use anyhow::{Context as _, bail};
 use dpvs_api::types::{ConfigApplyParams, ConfigSpec, DeviceFilter, Empty, LinkStats};
 use dpvs_api::{Client, method};
+use dpvs_bench::traffic::Traffic;
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -20,11 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Buffers beside those that hold the file: what is in hands and in caches.
 const BUFFERS_MORE: usize = 8192;
 
-/// KiB that a buffer takes in pages of 4 KiB: the frame's 2048 bytes, headroom and what DPDK keeps.
-const BUFFER_KB: usize = 3;
-
-/// MiB for everything else.
-const MEMORY_MORE_MB: usize = 128;
+/// Seconds after which idle UDP connections end: none does while it is measured.
+pub(crate) const UDP_TIMEOUT_LONG: u32 = 3000;
 
 /// A running daemon.
 #[derive(Debug)]
@@ -33,6 +31,16 @@ pub(crate) struct Balancer {
     client: Client,
     workers: Vec<u32>,
     log: PathBuf,
+    /// What it had received, sent and dropped before it was measured.
+    warm: Totals,
+}
+
+/// What became of all packets, at one moment.
+#[derive(Clone, Copy, Debug, Default)]
+struct Totals {
+    received: u64,
+    sent: u64,
+    lost: u64,
 }
 
 /// How the daemon is started.
@@ -55,14 +63,13 @@ pub(crate) struct Setup<'a> {
 impl Setup<'_> {
     fn config(&self) -> String {
         let buffers = self.frames + BUFFERS_MORE;
-        let memory_mb = buffers * BUFFER_KB / 1024 + MEMORY_MORE_MB;
         let files = self.files.iter().fold(String::new(), |mut text, file| {
             let _ = write!(text, ",rx_pcap={}", file.display());
             text
         });
         format!(
             "[dataplane]\nworkers = {}\ncpus = {:?}\nconnections = {}\nbuffers = {buffers}\n\
-             memory_mb = {memory_mb}\nhugepages = \"never\"\nidle_sleep_us = 0\n\
+             hugepages = \"never\"\nidle_sleep_us = 0\n\
              [timeouts]\nudp = {}\n\
              [icmp]\nrelayed_per_s = 0\nrelayed_per_vip_per_s = 0\nmtu_gap_ms = 0\nmade_per_s = 0\n\
              made_per_destination_per_s = 0\necho_per_s = 0\necho_per_source_per_s = 0\n\
@@ -89,26 +96,21 @@ impl Balancer {
         command.arg("--config").arg(&config).arg("--socket").arg(&socket);
         command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
         let mut process = Process::start(&mut command)?;
-        let began = Instant::now();
-        let mut client = loop {
-            if let Err(error) = process.check() {
+        let client = match connect(&mut process, &socket) {
+            Ok(client) => client,
+            Err(error) => {
+                // It closes its socket before it says why it ends.
+                let _ = process.ended_within(Duration::from_secs(2));
                 let said = fs::read_to_string(&log).unwrap_or_default();
-                return Err(error.context(format!("dpvs: {said}")));
-            }
-            match Client::connect(&socket) {
-                Ok(client) => break client,
-                Err(error) if began.elapsed() > PATIENCE => return Err(error.into()),
-                Err(_) => sleep(Duration::from_millis(10)),
+                return Err(error.context(format!("dpvs does not start: {said}")));
             }
         };
-        // The socket is there before the workers are.
-        client.call::<method::SystemPing>(&Empty {})?;
         let mut workers = Vec::new();
         for at in 0..setup.files.len() {
             let named = process.threads(&format!("dpvs-worker{at}"))?;
             workers.push(*named.first().context("a worker has no thread")?);
         }
-        Ok(Balancer { process, client, workers, log })
+        Ok(Balancer { process, client, workers, log, warm: Totals::default() })
     }
 
     /// Tells it what to do with the traffic.
@@ -125,7 +127,33 @@ impl Balancer {
         self.wait_for(|balancer| Ok(balancer.connections()? >= wanted))?;
         let rounds = 2 * u64::try_from(frames)?;
         let target = self.packets()?.in_packets + rounds.max(1_000_000);
-        self.wait_for(|balancer| Ok(balancer.packets()?.in_packets >= target))
+        self.wait_for(|balancer| Ok(balancer.packets()?.in_packets >= target))?;
+        self.warm = self.totals()?;
+        Ok(())
+    }
+
+    fn totals(&mut self) -> anyhow::Result<Totals> {
+        let stats = self.packets()?;
+        let drops = self.client.call::<method::DropList>(&Empty {})?.drops;
+        let dropped: u64 = drops.iter().map(|drop| drop.count).sum();
+        let lost = dropped + stats.out_errors;
+        Ok(Totals { received: stats.in_packets, sent: stats.out_packets, lost })
+    }
+
+    /// Fails unless everything that came in since the warm-up left.
+    ///
+    /// Losses have counters, which must stand still. The port's counters are not read at one moment,
+    /// and this program may rest between two of them: that they agree by a tenth only says that
+    /// packets were not led to elsewhere.
+    pub(crate) fn all_was_sent(&mut self, traffic: Traffic) -> anyhow::Result<()> {
+        let (warm, now) = (self.warm, self.totals()?);
+        let (received, sent) = (now.received - warm.received, now.sent - warm.sent);
+        let lost = now.lost - warm.lost;
+        if lost > 0 || sent < received / 10 * 9 {
+            let name = traffic.name();
+            bail!("{name}: of {received} packets {lost} were lost, {sent} sent: {}", self.state()?);
+        }
+        Ok(())
     }
 
     fn wait_for(
@@ -161,7 +189,7 @@ impl Balancer {
         for worker in &self.workers {
             on_cpu += self.process.on_cpu(*worker)?;
         }
-        Ok(Sample { received: stats.in_packets, sent: stats.out_packets, on_cpu })
+        Ok(Sample { packets: stats.in_packets, on_cpu })
     }
 
     /// What it counts, for messages.
@@ -175,5 +203,22 @@ impl Balancer {
 
     pub(crate) fn process(&mut self) -> &mut Process {
         &mut self.process
+    }
+}
+
+/// Connects as soon as it is ready.
+fn connect(process: &mut Process, socket: &Path) -> anyhow::Result<Client> {
+    let began = Instant::now();
+    loop {
+        process.check()?;
+        match Client::connect(socket) {
+            // The socket is there before the workers are.
+            Ok(mut client) => {
+                client.call::<method::SystemPing>(&Empty {})?;
+                return Ok(client);
+            }
+            Err(error) if began.elapsed() > PATIENCE => return Err(error.into()),
+            Err(_) => sleep(Duration::from_millis(1)),
+        }
     }
 }

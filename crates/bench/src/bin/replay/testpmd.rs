@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! DPDK's own test program, which swaps addresses and ports: the floor of what a packet costs.
 
-use crate::Sample;
+use crate::case::Sample;
 use crate::process::Process;
 use anyhow::{Context as _, bail};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -15,7 +15,14 @@ const LINES_MAX: usize = 10_000;
 /// Buffers beside those that hold the file.
 const BUFFERS_MORE: usize = 8192;
 
-/// A running `dpdk-testpmd`.
+/// KiB that DPDK asks for each buffer of 2 KiB, in pages of 4 KiB.
+const BUFFER_KB: usize = 4;
+
+/// MiB for everything else.
+const MEMORY_MORE_MB: usize = 128;
+
+/// A running `dpdk-testpmd`. It is killed with this value: it has nothing to put away, and it does not
+/// always hear a friendlier signal while it waits for input.
 #[derive(Debug)]
 pub(crate) struct Testpmd {
     process: Process,
@@ -33,7 +40,7 @@ impl Testpmd {
         cpu: u32,
     ) -> anyhow::Result<Self> {
         let buffers = frames + BUFFERS_MORE;
-        let memory_mb = buffers * 3 / 1024 + 128;
+        let memory_mb = buffers * BUFFER_KB / 1024 + MEMORY_MORE_MB;
         // Lines, not blocks, come through the pipe.
         let mut command = Command::new("stdbuf");
         command.args(["-oL", "dpdk-testpmd", "--no-huge", "--no-shconf", "--no-telemetry"]);
@@ -89,9 +96,9 @@ impl Testpmd {
 
     /// Packets and the time it had for them.
     pub(crate) fn sample(&mut self) -> anyhow::Result<Sample> {
-        let received = self.counter("RX-packets:")?;
+        let packets = self.counter("RX-packets:")?;
         let on_cpu = self.process.on_cpu(self.thread)?;
-        Ok(Sample { received, sent: received, on_cpu })
+        Ok(Sample { packets, on_cpu })
     }
 
     /// Waits until it has seen every frame twice.

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The balancer against testpmd, in turn on the same frames.
+
+use crate::Cli;
+use crate::balancer::{Balancer, Setup, UDP_TIMEOUT_LONG};
+use crate::case::Case;
+use crate::testpmd::Testpmd;
+use anyhow::Context as _;
+use dpvs_bench::measure::Measurement;
+use dpvs_bench::pcap;
+use std::io::Write as _;
+use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
+
+/// Measures all cases. One that fails is told, and does not hide the others.
+pub(crate) fn measure_all(
+    cli: &Cli,
+    cases: &[Case],
+    found: &mut Vec<Measurement>,
+) -> anyhow::Result<()> {
+    let mut out = std::io::stdout();
+    writeln!(
+        out,
+        "{:16} {:>9} {:>9} {:>9} {:>9} {:>7}",
+        "traffic", "flows", "dpvs ns", "floor ns", "above", "ratio"
+    )?;
+    let mut failed = Vec::new();
+    for case in cases {
+        let measured = match measure(cli, *case) {
+            Ok(measured) => measured,
+            Err(error) => {
+                writeln!(out, "{:16} {:>9} failed: {error:#}", case.traffic.name(), case.flows)?;
+                failed.push(case.name());
+                continue;
+            }
+        };
+        let [ours, floor, above, ratio] = &measured;
+        writeln!(
+            out,
+            "{:16} {:>9} {:>9.1} {:>9.1} {:>9.1} {:>7.2}",
+            case.traffic.name(),
+            case.flows,
+            ours.value,
+            floor.value,
+            above.value,
+            ratio.value
+        )?;
+        found.extend(measured);
+    }
+    anyhow::ensure!(failed.is_empty(), "failed: {}", failed.join(", "));
+    Ok(())
+}
+
+fn measure(cli: &Cli, case: Case) -> anyhow::Result<[Measurement; 4]> {
+    let directory = tempfile::tempdir()?;
+    let (mut balancer, frames) = start(cli, case, directory.path())?;
+    balancer.process().pause()?;
+    let file = directory.path().join(FILE);
+    let mut testpmd = Testpmd::start(&file, frames, cli.main_cpu, cli.cpu)?;
+    testpmd.warm_up(frames)?;
+    testpmd.process().pause()?;
+    let interval = Duration::from_millis(cli.interval);
+    // Caches are cold after the other's turn.
+    let settle = interval / 5;
+    let (mut ours, mut floor) = (Vec::new(), Vec::new());
+    for _ in 0..cli.repetitions {
+        testpmd.process().resume()?;
+        sleep(settle);
+        let before = testpmd.sample()?;
+        sleep(interval);
+        floor.push(testpmd.sample()?.ns_per_packet(before));
+        testpmd.process().pause()?;
+
+        balancer.process().resume()?;
+        sleep(settle);
+        let before = balancer.sample()?;
+        sleep(interval);
+        ours.push(balancer.sample()?.ns_per_packet(before));
+        balancer.process().pause()?;
+    }
+    balancer.process().resume()?;
+    balancer.all_was_sent(case.traffic)?;
+    balancer.process().end()?;
+    let name = case.name();
+    let ours = Measurement::median(format!("replay-{name}-dpvs"), "ns", ours);
+    let floor = Measurement::median(format!("replay-{name}-floor"), "ns", floor);
+    let (above, ratio) = (ours.value - floor.value, ours.value / floor.value);
+    let above = Measurement::of(format!("replay-{name}-above"), "ns", above);
+    let ratio = Measurement::of(format!("replay-{name}-ratio"), "x", ratio);
+    Ok([ours, floor, above, ratio])
+}
+
+/// Keeps the balancer on a case, for `perf` and the like. Says its process's number first.
+pub(crate) fn hold(cli: &Cli, case: Case, seconds: u64) -> anyhow::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let (mut balancer, _) = start(cli, case, directory.path())?;
+    writeln!(std::io::stdout(), "{}", balancer.process().id())?;
+    sleep(Duration::from_secs(seconds));
+    writeln!(std::io::stdout(), "{}", balancer.state()?)?;
+    balancer.process().end()?;
+    Ok(())
+}
+
+const FILE: &str = "frames.pcap";
+
+fn start(cli: &Cli, case: Case, directory: &Path) -> anyhow::Result<(Balancer, usize)> {
+    let file = directory.join(FILE);
+    let frames = pcap::write(&file, case.traffic.frames(case.flows))?;
+    let mut balancer = Balancer::start(&Setup {
+        program: &cli.dpvs,
+        directory,
+        files: &[file],
+        frames,
+        cpus: &[cli.cpu],
+        connections: case.traffic.table(case.flows),
+        udp_timeout: UDP_TIMEOUT_LONG,
+    })?;
+    balancer.warm_up(case, frames).with_context(|| "it does not warm up")?;
+    Ok((balancer, frames))
+}
