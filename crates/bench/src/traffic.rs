@@ -91,7 +91,8 @@ impl Traffic {
         (0..count).map(move |at| self.frame(u32::try_from(at % flows).unwrap_or(0), at / flows))
     }
 
-    fn frame(self, flow: u32, round: usize) -> Vec<u8> {
+    /// The frame of a flow. Of errors those of the first round make the connections.
+    pub fn frame(self, flow: u32, round: usize) -> Vec<u8> {
         let client = client(flow);
         let address = client.0.to_string();
         let packet = PacketBuilder::new(&address, VIRTUAL).dst_mac(PORT_MAC);
@@ -114,7 +115,7 @@ impl Traffic {
 }
 
 /// The address and port, or identifier, of a flow: in the network for benchmarks (RFC 2544).
-fn client(flow: u32) -> (Ipv4Addr, u16) {
+pub fn client(flow: u32) -> (Ipv4Addr, u16) {
     let address = u32::from(Ipv4Addr::new(198, 18, 0, 1)) + flow / PORTS_EACH;
     let port = 1024 + u16::try_from(flow % PORTS_EACH).unwrap_or(0) * 977;
     (Ipv4Addr::from(address), port)

@@ -86,13 +86,23 @@ impl Setup<'_> {
 impl Balancer {
     /// Starts the daemon. Nothing is configured in it yet.
     pub(crate) fn start(setup: &Setup<'_>) -> anyhow::Result<Self> {
-        let config = setup.directory.join("dpvs.toml");
-        fs::write(&config, setup.config())?;
-        let socket = setup.directory.join("dpvs.sock");
+        Balancer::launch(setup.program, setup.directory, &setup.config(), setup.files.len())
+    }
+
+    /// Starts the daemon with a file of configuration for so many workers.
+    pub(crate) fn launch(
+        program: &Path,
+        directory: &Path,
+        text: &str,
+        workers_count: usize,
+    ) -> anyhow::Result<Self> {
+        let config = directory.join("dpvs.toml");
+        fs::write(&config, text)?;
+        let socket = directory.join("dpvs.sock");
         let _ = fs::remove_file(&socket);
-        let log = setup.directory.join("dpvs.log");
+        let log = directory.join("dpvs.log");
         let file = File::create(&log)?;
-        let mut command = Command::new(setup.program);
+        let mut command = Command::new(program);
         command.arg("--config").arg(&config).arg("--socket").arg(&socket);
         command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
         let mut process = Process::start(&mut command)?;
@@ -106,7 +116,7 @@ impl Balancer {
             }
         };
         let mut workers = Vec::new();
-        for at in 0..setup.files.len() {
+        for at in 0..workers_count {
             let named = process.threads(&format!("dpvs-worker{at}"))?;
             workers.push(*named.first().context("a worker has no thread")?);
         }
@@ -174,6 +184,12 @@ impl Balancer {
     pub(crate) fn connections(&mut self) -> anyhow::Result<u64> {
         let stats = self.client.call::<method::StatsGet>(&Empty {})?;
         Ok(stats.workers.iter().map(|worker| worker.connections).sum())
+    }
+
+    /// One of what the workers count.
+    pub(crate) fn counter(&mut self, name: &str) -> anyhow::Result<u64> {
+        let stats = self.client.call::<method::StatsGet>(&Empty {})?;
+        stats.counters.get(name).copied().with_context(|| format!("there is no {name}"))
     }
 
     /// The port's counters.

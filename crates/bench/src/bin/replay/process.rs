@@ -83,6 +83,15 @@ impl Process {
         Ok(Duration::from_nanos(first.parse()?))
     }
 
+    /// Bytes of memory in use.
+    pub(crate) fn resident_bytes(&self) -> anyhow::Result<u64> {
+        let text = fs::read_to_string(format!("/proc/{}/status", self.id()))?;
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes = line.and_then(|rest| rest.trim().strip_suffix("kB"));
+        let kilobytes: u64 = kilobytes.context("no VmRSS")?.trim().parse()?;
+        Ok(kilobytes * 1024)
+    }
+
     /// Ends it and waits for its end.
     pub(crate) fn end(&mut self) -> anyhow::Result<ExitStatus> {
         if self.is_stopped {
