@@ -18,8 +18,9 @@ PACKAGES := libdpdk-dev libclang-dev pkg-config gcc make libc6-dev \
 BENCH_PACKAGES := dpdk-dev
 DAEMON := -p dpvs -p ipvsadm -p dpip -p dpvs-ipvs
 
-.PHONY: help setup setup-dev setup-bench build man demo lab test test-unit bench bench-stages \
-	bench-flood bench-listing instructions instructions-accept lint fmt fuzz-smoke clean-lab
+.PHONY: help setup setup-dev setup-bench build man demo lab test test-unit bench bench-growth \
+	bench-stages bench-flood bench-listing instructions instructions-accept lint fmt fuzz-smoke \
+	clean-lab
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' Makefile
@@ -81,6 +82,9 @@ bench: setup-bench build ## Measures what docs/performance.md tells, beside test
 
 bench-stages: setup ## Measures the stages of the packet path one by one
 	cargo bench -p dpvs-bench
+
+bench-growth: setup ## Prints how costs grow with flows, services, servers, connections
+	cargo run --release --quiet --locked -p dpvs-bench --bin growth
 
 bench-flood: build ## Prints what a flood of ICMP does to a transfer (root)
 	DPVS_BIN_DIR=$(CURDIR)/target/release cargo run --release -q -p dpvs-tests --bin bench_flood

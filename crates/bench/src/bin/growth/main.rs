@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! How the cost of the packet path grows: with flows, services, servers, connections, used ports.
+//!
+//! On heap frames, through one worker, without ports and rings: what the core alone costs. Frames are
+//! made from a counter, and what that costs is taken off.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program")]
+
+mod balancer;
+mod chart;
+mod flows;
+mod frames;
+mod memory;
+mod opening;
+
+use anyhow::Context as _;
+use chart::Chart;
+use clap::{Parser, ValueEnum};
+use dpvs_bench::measure;
+use std::path::PathBuf;
+
+/// Measures how the cost of the packet path grows.
+#[derive(Debug, Parser)]
+struct Options {
+    /// Measures this alone.
+    #[arg(long, value_enum, value_name = "WHAT", num_args = 1..)]
+    only: Vec<What>,
+    /// Most flows and connections; 50 million need 10 GB of memory.
+    #[arg(long, value_name = "COUNT", default_value_t = 10_000_000)]
+    most: u32,
+    /// Writes the figures to a file.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Draws pictures into a folder.
+    #[arg(long, value_name = "FOLDER")]
+    svg: Option<PathBuf>,
+    /// Fills a table of so many connections in this process, and nothing else.
+    #[arg(long, hide = true)]
+    fill: Option<u32>,
+}
+
+/// What the cost grows with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum What {
+    /// Packets of more and more flows.
+    Flows,
+    /// Packets of flows through more and more services.
+    Services,
+    /// Forwarding methods.
+    Methods,
+    /// New connections, by every scheduler, to more and more servers.
+    Schedulers,
+    /// New connections in a table that fills.
+    Table,
+    /// New connections while local ports run out.
+    Ports,
+    /// Memory of a connection.
+    Memory,
+}
+
+fn main() -> anyhow::Result<()> {
+    let options = Options::parse();
+    if let Some(connections) = options.fill {
+        println!("{}", serde_json::to_string(&memory::fill(connections)?)?);
+        return Ok(());
+    }
+    let all = if options.only.is_empty() { What::value_variants() } else { &options.only };
+    let mut measurements = Vec::new();
+    for what in all {
+        let charts = match what {
+            What::Flows => flows::over_flows(options.most)?,
+            What::Services => flows::over_services()?,
+            What::Methods => flows::over_methods()?,
+            What::Schedulers => opening::over_servers()?,
+            What::Table => opening::over_table()?,
+            What::Ports => opening::over_ports()?,
+            What::Memory => memory::of_connections(options.most)?,
+        };
+        for chart in &charts {
+            print!("{chart}");
+            measurements.extend(chart.measurements().cloned());
+            if let Some(folder) = &options.svg {
+                std::fs::create_dir_all(folder)?;
+                Chart::draw(chart, folder)?;
+            }
+        }
+    }
+    if let Some(file) = &options.json {
+        measure::save(file, &measurements)
+            .with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    Ok(())
+}
