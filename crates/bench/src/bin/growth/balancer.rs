@@ -4,7 +4,7 @@
 //! Times are the thread's own, so that other programs on the processor do not count; what they do to
 //! its caches does.
 
-use crate::frames::{Frames, Kind, Order};
+use crate::frames::{Fill, Frames, Kind, Order};
 use anyhow::{Context as _, ensure};
 use dpvs_bench::measure::{Measurement, to_f64};
 use dpvs_core::key::{Address, Endpoint};
@@ -131,6 +131,11 @@ impl Balancer {
         self.know()
     }
 
+    /// Limits the answers to echo requests, which are not limited otherwise.
+    pub(crate) fn limit_echo(&mut self, per_s: u32) {
+        self.lab.change(|draft| draft.tables_mut().limits.icmp.echo_per_s = per_s);
+    }
+
     /// Makes the first virtual address one of ours, which answers pings.
     pub(crate) fn own_first_virtual(&mut self) -> anyhow::Result<()> {
         let address = local_address(&Ipv4Addr::from(SERVICES_FROM).to_string(), 32);
@@ -143,7 +148,7 @@ impl Balancer {
     /// each burst.
     pub(crate) fn play(
         &mut self,
-        frames: &mut Frames,
+        frames: &mut impl Fill,
         packets: usize,
         pass_ms: u64,
     ) -> anyhow::Result<()> {
@@ -154,8 +159,10 @@ impl Balancer {
             let worker = worker(&mut self.lab)?;
             worker.process(now, &mut self.burst, &mut self.verdicts);
             worker.poll_control(now);
-            let sent = |verdict: &&Verdict| matches!(verdict, Verdict::Transmit(_));
-            self.lost += BURST - self.verdicts.iter().filter(sent).count();
+            let lost = |(at, verdict): &(usize, &Verdict)| {
+                !matches!(verdict, Verdict::Transmit(_)) && frames.has_to_pass(*at)
+            };
+            self.lost += self.verdicts.iter().enumerate().filter(lost).count();
         }
         Ok(())
     }
@@ -205,7 +212,7 @@ impl Balancer {
     /// Measures what the next packets cost.
     pub(crate) fn cost(
         &mut self,
-        frames: &mut Frames,
+        frames: &mut impl Fill,
         packets: usize,
         pass_ms: u64,
     ) -> anyhow::Result<Cost> {

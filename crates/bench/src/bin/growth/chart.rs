@@ -183,14 +183,14 @@ pub(crate) fn short(number: f64) -> String {
 impl fmt::Display for Chart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} ({})", self.title, self.y)?;
-        write!(f, "{:<22}", self.x)?;
+        write!(f, "{:<26}", self.x)?;
         let places = self.places();
         for place in &places {
             write!(f, " {:>8}", short(*place))?;
         }
         writeln!(f)?;
         for line in &self.lines {
-            write!(f, "{:<22}", line.name)?;
+            write!(f, "{:<26}", line.name)?;
             for place in &places {
                 let point = line.points.iter().find(|(x, _)| x.total_cmp(place).is_eq());
                 let value = point.map_or(String::new(), |(_, m)| format!("{:.1}", m.value));

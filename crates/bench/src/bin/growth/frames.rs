@@ -22,6 +22,71 @@ const L4: usize = 14 + 20;
 pub(crate) enum Kind {
     Udp,
     Ping,
+    /// What opens a TCP connection.
+    Syn,
+    /// An ICMP error about a packet of no connection.
+    Error,
+}
+
+impl Kind {
+    /// Returns a frame without addresses, where its port or identifier is, and the checksum over it.
+    fn template(self) -> (Vec<u8>, usize, usize) {
+        let packet = PacketBuilder::new("0.0.0.0", "0.0.0.0");
+        match self {
+            Kind::Udp => (packet.udp(0, 53, &[0; 18]), L4, L4 + 6),
+            Kind::Ping => (packet.ping(0, 1, &[0; 18]), L4 + 4, L4 + 2),
+            Kind::Syn => (packet.tcp(0, 53, 2, &[0; 6]), L4, L4 + 16),
+            Kind::Error => {
+                let quoted = PacketBuilder::new("172.16.0.0", "198.18.0.1").udp(53, 9, &[]);
+                let quote = quoted.get(14..).unwrap_or_default();
+                (packet.icmp(3, 1, [0; 4], quote), L4 + 4, L4 + 2)
+            }
+        }
+    }
+
+    /// Returns the protocol, if its checksum is over the addresses too.
+    fn pseudo_header(self) -> Option<u32> {
+        match self {
+            Kind::Udp => Some(17),
+            Kind::Syn => Some(6),
+            Kind::Ping | Kind::Error => None,
+        }
+    }
+}
+
+/// Something that fills bursts. Its clone goes on in the same way.
+pub(crate) trait Fill: Clone {
+    /// Fills a burst with the next packets.
+    fn fill(&mut self, burst: &mut [HeapFrame]);
+
+    /// Returns whether the packet at a place of the burst has to be sent.
+    fn has_to_pass(&self, _at: usize) -> bool {
+        true
+    }
+}
+
+/// Packets of connections in a flood of others.
+#[derive(Clone, Debug)]
+pub(crate) struct Mixed {
+    pub(crate) good: Frames,
+    pub(crate) flood: Frames,
+    /// Packets of the flood to each good one.
+    pub(crate) each: usize,
+}
+
+impl Fill for Mixed {
+    fn fill(&mut self, burst: &mut [HeapFrame]) {
+        for part in burst.chunks_mut(self.each + 1) {
+            if let Some((first, rest)) = part.split_at_mut_checked(1) {
+                self.good.fill(first);
+                self.flood.fill(rest);
+            }
+        }
+    }
+
+    fn has_to_pass(&self, at: usize) -> bool {
+        at.is_multiple_of(self.each + 1)
+    }
 }
 
 /// In which order the flows take turns.
@@ -43,7 +108,7 @@ pub(crate) struct Frames {
     /// Sums of the template without addresses, field and checksums.
     ip_sum: u32,
     l4_sum: u32,
-    kind: Kind,
+    has_pseudo_header: bool,
     services: u32,
     first_service: u32,
     /// The flows that take turns are the first ones.
@@ -56,28 +121,21 @@ pub(crate) struct Frames {
 impl Frames {
     /// Frames for services on so many virtual addresses; one flow until told otherwise.
     pub(crate) fn new(kind: Kind, services: u32) -> Self {
-        let packet = PacketBuilder::new("0.0.0.0", "0.0.0.0");
-        let (mut template, field, checksum) = match kind {
-            Kind::Udp => (packet.udp(0, 53, &[0; 18]), L4, L4 + 6),
-            Kind::Ping => (packet.ping(0, 1, &[0; 18]), L4 + 4, L4 + 2),
-        };
+        let (mut template, field, checksum) = kind.template();
         for at in [IP_CHECKSUM, checksum] {
             put(&mut template, at, [0; 2]);
         }
-        let pseudo_header = match kind {
-            // Protocol and length.
-            Kind::Udp => 17 + 26,
-            Kind::Ping => 0,
-        };
         let ip_sum = sum(template.get(14..L4).unwrap_or_default());
-        let l4_sum = sum(template.get(L4..).unwrap_or_default()) + pseudo_header;
+        let segment = template.get(L4..).unwrap_or_default();
+        let len = u32::try_from(segment.len()).unwrap_or_default();
+        let l4_sum = sum(segment) + kind.pseudo_header().map_or(0, |protocol| protocol + len);
         Frames {
             template,
             field,
             checksum,
             ip_sum,
             l4_sum,
-            kind,
+            has_pseudo_header: kind.pseudo_header().is_some(),
             services: services.max(1),
             first_service: 0,
             flows: 1,
@@ -102,8 +160,25 @@ impl Frames {
         };
     }
 
-    /// Fills a burst with the packets of the next flows.
-    pub(crate) fn fill(&mut self, burst: &mut [HeapFrame]) {
+    fn write(&self, frame: &mut HeapFrame, flow: u32) {
+        frame.refill(&self.template);
+        let bytes = frame.bytes_mut();
+        let service = self.first_service + flow % self.services;
+        let [src, dst] = [CLIENTS_FROM + flow / PORTS_EACH, SERVICES_FROM + service];
+        let field = 1024 + flow % PORTS_EACH * PORT_STEP;
+        let addresses = (src >> 16) + (src & 0xffff) + (dst >> 16) + (dst & 0xffff);
+        let over_addresses = if self.has_pseudo_header { addresses } else { 0 };
+        put(bytes, ADDRESSES, src.to_be_bytes());
+        put(bytes, ADDRESSES + 4, dst.to_be_bytes());
+        put(bytes, self.field, low(field));
+        put(bytes, IP_CHECKSUM, checksum(self.ip_sum + addresses));
+        put(bytes, self.checksum, checksum(self.l4_sum + over_addresses + field));
+        black_box(bytes);
+    }
+}
+
+impl Fill for Frames {
+    fn fill(&mut self, burst: &mut [HeapFrame]) {
         for frame in burst {
             let flow = self.first + self.next;
             self.next += self.step;
@@ -112,22 +187,6 @@ impl Frames {
             }
             self.write(frame, flow);
         }
-    }
-
-    fn write(&self, frame: &mut HeapFrame, flow: u32) {
-        frame.refill(&self.template);
-        let bytes = frame.bytes_mut();
-        let service = self.first_service + flow % self.services;
-        let [src, dst] = [CLIENTS_FROM + flow / PORTS_EACH, SERVICES_FROM + service];
-        let field = 1024 + flow % PORTS_EACH * PORT_STEP;
-        let addresses = (src >> 16) + (src & 0xffff) + (dst >> 16) + (dst & 0xffff);
-        let over_addresses = if self.kind == Kind::Udp { addresses } else { 0 };
-        put(bytes, ADDRESSES, src.to_be_bytes());
-        put(bytes, ADDRESSES + 4, dst.to_be_bytes());
-        put(bytes, self.field, low(field));
-        put(bytes, IP_CHECKSUM, checksum(self.ip_sum + addresses));
-        put(bytes, self.checksum, checksum(self.l4_sum + over_addresses + field));
-        black_box(bytes);
     }
 }
 
@@ -170,6 +229,7 @@ fn checksum(sum: u32) -> [u8; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dpvs_core::testing::checksums_hold;
     use std::collections::HashSet;
 
     #[test]
@@ -186,6 +246,14 @@ mod tests {
         ping.fill(&mut burst);
         let packet = PacketBuilder::new("100.64.0.1", "172.16.0.0");
         assert_eq!(burst[17].bytes(), packet.ping(1024 + 3989, 1, &[0; 18]));
+        let mut syn = Frames::new(Kind::Syn, 1);
+        syn.play(0, 20, Order::Opened);
+        syn.fill(&mut burst);
+        assert_eq!(burst[17].bytes(), packet.tcp(1024 + 3989, 53, 2, &[0; 6]));
+        let mut mixed = Mixed { good: udp, flood: Frames::new(Kind::Error, 1), each: 1 };
+        mixed.fill(&mut burst);
+        assert_eq!(checksums_hold(burst[1].bytes()), Some(true));
+        assert_eq!([0, 1, 2, 3].map(|at| mixed.has_to_pass(at)), [true, false, true, false]);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 mod balancer;
 mod chart;
+mod floods;
 mod flows;
 mod frames;
 mod memory;
@@ -53,6 +54,8 @@ enum What {
     Table,
     /// New connections while local ports run out.
     Ports,
+    /// Packets of connections, in more and more of a flood.
+    Floods,
     /// Memory of a connection.
     Memory,
 }
@@ -73,6 +76,7 @@ fn main() -> anyhow::Result<()> {
             What::Schedulers => opening::over_servers()?,
             What::Table => opening::over_table()?,
             What::Ports => opening::over_ports()?,
+            What::Floods => floods::over_floods()?,
             What::Memory => memory::of_connections(options.most)?,
         };
         for chart in &charts {
