@@ -81,6 +81,15 @@ impl Chart {
         places
     }
 
+    /// Returns whether most lines end lower than they begin: then there is room on the right.
+    fn falls(&self) -> bool {
+        let falls = |line: &&Line| match (line.points.first(), line.points.last()) {
+            (Some((_, first)), Some((_, last))) => last.value < first.value,
+            _ => false,
+        };
+        self.lines.iter().filter(falls).count() * 2 > self.lines.len()
+    }
+
     /// Returns where a cost more than doubles from one place to the next.
     fn cliffs(&self) -> Vec<String> {
         let mut cliffs = Vec::new();
@@ -154,7 +163,11 @@ impl Chart {
         }
         chart
             .configure_series_labels()
-            .position(SeriesLabelPosition::UpperLeft)
+            .position(if self.falls() {
+                SeriesLabelPosition::UpperRight
+            } else {
+                SeriesLabelPosition::UpperLeft
+            })
             .background_style(WHITE.mix(0.8))
             .border_style(BLACK.mix(0.3))
             .draw()

@@ -5,16 +5,8 @@ use anyhow::{Context as _, bail, ensure};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// How often each scene is counted.
-const RUNS: usize = 2;
-
-/// Returns the instructions of each packet of a scene, for each run.
-pub(crate) fn count(scene: &str, packets: usize, profiles: &Path) -> anyhow::Result<Vec<f64>> {
-    let packets = f64::from(u32::try_from(packets)?);
-    (0..RUNS).map(|_| Ok(run(scene, profiles)? / packets)).collect()
-}
-
-fn run(scene: &str, profiles: &Path) -> anyhow::Result<f64> {
+/// Returns the instructions of each packet of a scene.
+pub(crate) fn count(scene: &str, packets: usize, profiles: &Path) -> anyhow::Result<f64> {
     let profile = profiles.join(format!("{scene}.out"));
     let output = Command::new("valgrind")
         .arg("--tool=callgrind")
@@ -34,5 +26,5 @@ fn run(scene: &str, profiles: &Path) -> anyhow::Result<f64> {
     let total = text.lines().find_map(|line| line.strip_prefix("totals: "));
     let total = f64::from(total.context("the profile has no total")?.trim().parse::<u32>()?);
     ensure!(total > 0.0, "scene {scene}: callgrind counted nothing");
-    Ok(total)
+    Ok(total / f64::from(u32::try_from(packets)?))
 }

@@ -13,7 +13,7 @@ mod scenes;
 use anyhow::Context as _;
 use baseline::Baseline;
 use clap::Parser;
-use dpvs_bench::measure::Measurement;
+use dpvs_bench::measure::{self, Measurement};
 use scenes::Scene;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -55,13 +55,13 @@ fn main() -> anyhow::Result<ExitCode> {
     let mut measurements = Vec::new();
     for scene in &scenes {
         let name = scene.name();
-        let samples = callgrind::count(&name, scenes::PACKETS, &options.profiles)?;
-        let measurement = measurement(&name, samples);
-        found.insert(name, measurement.value);
-        measurements.push(measurement);
+        let count = callgrind::count(&name, scenes::PACKETS, &options.profiles)?;
+        let goal = format!("instructions-{name}");
+        measurements.push(Measurement::of(goal, "instructions/packet", count));
+        found.insert(name, count);
     }
     if let Some(file) = &options.json {
-        std::fs::write(file, serde_json::to_vec_pretty(&measurements)?)
+        measure::save(file, &measurements)
             .with_context(|| format!("cannot write {}", file.display()))?;
     }
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("instructions.toml");
@@ -75,11 +75,4 @@ fn main() -> anyhow::Result<ExitCode> {
     let comparison = accepted.compare(&found, options.only.is_empty());
     print!("{comparison}");
     Ok(if comparison.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
-}
-
-/// The least of the counts: keys of hashes are made anew in each process, and some let tuples collide.
-fn measurement(scene: &str, samples: Vec<f64>) -> Measurement {
-    let value = samples.iter().copied().fold(f64::INFINITY, f64::min);
-    let goal = format!("instructions-{scene}");
-    Measurement { goal, unit: "instructions/packet".to_owned(), value, samples }
 }
