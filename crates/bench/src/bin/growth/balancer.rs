@@ -9,13 +9,15 @@ use anyhow::{Context as _, ensure};
 use dpvs_bench::measure::{Measurement, to_f64};
 use dpvs_core::key::{Address, Endpoint};
 use dpvs_core::neighbour::NeighbourUpdate;
-use dpvs_core::net::{Family, Mac, Protocol};
+use dpvs_core::net::{Family, Mac, Prefix, Protocol};
 use dpvs_core::scheduler::Scheduler;
-use dpvs_core::tables::{DestSettings, Draft, Forward, ServiceKey, ServiceSettings};
+use dpvs_core::tables::{
+    DestSettings, Draft, Forward, ServiceKey, ServiceSettings, StaticNeighbour,
+};
 use dpvs_core::testing::{HeapFrame, Lab, local_address, match_key, service_key};
 use dpvs_core::{BURST, PortId, Verdict, Worker};
 use nix::time::{ClockId, clock_gettime};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 /// How often everything is measured.
@@ -26,6 +28,8 @@ const SERVICES_FROM: u32 = 0xac10_0000;
 const LADDRS_FROM: u32 = 0x0a03_0001;
 /// Servers: 10.2.0.0/16.
 const SERVERS_FROM: u32 = 0x0a02_0101;
+/// Neighbours and networks that are none of those.
+const OTHERS_FROM: u32 = 0x0b00_0000;
 /// Of services with one server each, so many have others.
 const SERVERS: u32 = 200;
 /// Timeout of connections that are to stay, in milliseconds: a day.
@@ -142,6 +146,36 @@ impl Balancer {
         let mut outcome = Ok(());
         self.lab.change(|draft| outcome = draft.add_address(address));
         Ok(outcome?)
+    }
+
+    /// Sets so many link addresses by hand, of neighbours that nothing is sent to.
+    pub(crate) fn add_neighbours(&mut self, count: u32) -> anyhow::Result<()> {
+        let mut outcome = Ok(());
+        self.lab.change(|draft| {
+            outcome = (0..count).try_for_each(|n| {
+                let (port, mac) = (PortId(0), Mac([2, 0, 0, 0, 0, 4]));
+                draft.add_neighbour(StaticNeighbour { port, address: v4(OTHERS_FROM + n), mac })
+            });
+        });
+        Ok(outcome?)
+    }
+
+    /// Adds so many routes to networks that nothing is sent to.
+    pub(crate) fn add_routes(&mut self, count: u32) -> anyhow::Result<()> {
+        let Some(pattern) = self.lab.tables.routes().iter().find(|route| route.via.is_some())
+        else {
+            anyhow::bail!("there is a route to the clients");
+        };
+        let mut route = *pattern;
+        let mut outcome = Ok(());
+        self.lab.change(|draft| {
+            outcome = (0..count).try_for_each(|n| {
+                let network = IpAddr::from((OTHERS_FROM + (n << 8)).to_be_bytes());
+                route.prefix = Prefix::containing(network, 24).context("a network")?;
+                Ok(draft.add_route(route)?)
+            });
+        });
+        outcome
     }
 
     /// Lets the next packets through, and the work between the bursts be done. `pass_ms` pass with

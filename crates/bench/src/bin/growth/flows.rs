@@ -75,6 +75,33 @@ pub(crate) fn over_services() -> anyhow::Result<Vec<Chart>> {
     Ok(vec![chart])
 }
 
+/// Adds so many of something.
+type Add = fn(&mut Balancer, u32) -> anyhow::Result<()>;
+
+/// A thousand flows beside more and more routes, and neighbours set by hand, of others.
+pub(crate) fn over_network() -> anyhow::Result<Vec<Chart>> {
+    let title = "Packets of 1,000 flows of full NAT, beside what concerns others";
+    let mut chart = Chart::new("growth-network", title, "routes, neighbours");
+    let things: [(&str, &str, Add); 2] = [
+        ("routes", "routes", Balancer::add_routes),
+        ("neighbours set by hand", "neighbours", Balancer::add_neighbours),
+    ];
+    for (name, id, add) in things {
+        for count in decades(10_000) {
+            let mut balancer = Balancer::new(1 << 14);
+            balancer.serve(&Plan::full_nat(1000), 1)?;
+            add(&mut balancer, count)?;
+            let mut frames = Frames::new(Kind::Udp, 1);
+            balancer.open(&mut frames, 0, 1000)?;
+            frames.play(0, 1000, Order::Scattered);
+            let cost = balancer.cost(&mut frames, PACKETS / 10, 0)?;
+            let goal = format!("growth-network-{id}-{count}");
+            chart.add(name, f64::from(count), cost.measurement(&goal));
+        }
+    }
+    Ok(vec![chart])
+}
+
 /// Every method, of a thousand and a hundred thousand flows.
 pub(crate) fn over_methods() -> anyhow::Result<Vec<Chart>> {
     let mut chart = Chart::new("growth-methods", "Packets by each method", "flows");

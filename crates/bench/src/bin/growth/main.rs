@@ -46,6 +46,8 @@ enum What {
     Flows,
     /// Packets of flows through more and more services.
     Services,
+    /// Packets beside more and more routes and neighbours.
+    Network,
     /// Forwarding methods.
     Methods,
     /// New connections, by every scheduler, to more and more servers.
@@ -72,6 +74,7 @@ fn main() -> anyhow::Result<()> {
         let charts = match what {
             What::Flows => flows::over_flows(options.most)?,
             What::Services => flows::over_services()?,
+            What::Network => flows::over_network()?,
             What::Methods => flows::over_methods()?,
             What::Schedulers => opening::over_servers()?,
             What::Table => opening::over_table()?,

@@ -8,6 +8,10 @@ use anyhow::Context as _;
 use dpvs_bench::measure::{Measurement, to_f64};
 use std::process::{Command, Stdio};
 
+/// Pages of memory: those of 4 KiB, and those of 2 MiB where the system has them.
+const PAGES: [(&str, &str, &str); 2] =
+    [("full NAT", "", ""), ("full NAT, huge pages", "glibc.malloc.hugetlb=1", "-huge-pages")];
+
 /// Memory of an IPv4 connection of full NAT, in tables of more and more that are all in use, and what
 /// a packet costs there.
 pub(crate) fn of_connections(most: u32) -> anyhow::Result<Vec<Chart>> {
@@ -20,15 +24,20 @@ pub(crate) fn of_connections(most: u32) -> anyhow::Result<Vec<Chart>> {
             break;
         }
         // A process of its own: what was freed before would be taken again and not be counted.
-        let program = std::env::current_exe().context("this program has no path")?;
-        let output = Command::new(program)
-            .args(["--fill", &connections.to_string()])
-            .stderr(Stdio::inherit())
-            .output()?;
-        anyhow::ensure!(output.status.success(), "{connections}: {}", output.status);
-        let [memory, cost]: [Measurement; 2] = serde_json::from_slice(&output.stdout)?;
-        chart.add("full NAT", f64::from(connections), memory);
-        costs.add("full NAT", f64::from(connections), cost);
+        for (name, tunables, id) in PAGES {
+            let program = std::env::current_exe().context("this program has no path")?;
+            let output = Command::new(program)
+                .args(["--fill", &connections.to_string()])
+                .env("GLIBC_TUNABLES", tunables)
+                .stderr(Stdio::inherit())
+                .output()?;
+            anyhow::ensure!(output.status.success(), "{connections}: {}", output.status);
+            let all: [Measurement; 2] = serde_json::from_slice(&output.stdout)?;
+            let [memory, cost] =
+                all.map(|m| Measurement { goal: format!("{}{id}-{connections}", m.goal), ..m });
+            chart.add(name, f64::from(connections), memory);
+            costs.add(name, f64::from(connections), cost);
+        }
     }
     Ok(vec![chart, costs])
 }
@@ -44,12 +53,10 @@ pub(crate) fn fill(connections: u32) -> anyhow::Result<[Measurement; 2]> {
     let standing = balancer.lab.connections();
     anyhow::ensure!(standing == usize::try_from(connections)?, "each flow is a connection");
     let each = to_f64(taken) / f64::from(connections);
-    let goal = format!("growth-memory-full-nat-{connections}");
-    let memory = Measurement::of(goal, "bytes", each);
+    let memory = Measurement::of("growth-memory-full-nat", "bytes", each);
     frames.play(0, connections, Order::Scattered);
     let cost = balancer.cost(&mut frames, 200_000, 0)?;
-    let goal = format!("growth-full-tables-full-nat-{connections}");
-    Ok([memory, cost.measurement(&goal)])
+    Ok([memory, cost.measurement("growth-full-tables-full-nat")])
 }
 
 fn resident_bytes() -> anyhow::Result<u64> {
