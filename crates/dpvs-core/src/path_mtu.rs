@@ -51,7 +51,9 @@ impl PathMtus {
         let (place, tag) = self.place(server)?;
         let word = place.load(Ordering::Relaxed);
         let (mtu, ends_at) = (word >> 24 & 0xffff, word & 0xff_ffff);
-        let is_it = word >> 40 == tag && mtu != 0 && now.0 / 1000 < ends_at;
+        // The low bits of the seconds run over after half a year.
+        let left = ends_at.wrapping_sub(now.0 / 1000) & 0xff_ffff;
+        let is_it = word >> 40 == tag && mtu != 0 && 0 < left && left <= LIFETIME_S;
         if is_it { u32::try_from(mtu).ok() } else { None }
     }
 
@@ -96,6 +98,20 @@ mod tests {
         assert_eq!(mtus.find(Millis(604_999), server()), Some(1400));
         assert_eq!(mtus.find(Millis(605_000), server()), None);
         assert_eq!(mtus.find(Millis(5000), Address::v4([192, 0, 2, 1])), None);
+    }
+
+    /// 2^24 seconds are 194 days.
+    #[test]
+    fn what_was_told_is_believed_after_half_a_year_too() {
+        for day in [193, 194, 195, 389] {
+            for hour in 0..24 {
+                let mtus = PathMtus::default();
+                let now = Millis((day * 24 + hour) * 3_600_000);
+                assert!(mtus.learn(now, server(), 1400, 1500));
+                assert_eq!(mtus.find(now + 599_999, server()), Some(1400), "day {day}, {hour} h");
+                assert_eq!(mtus.find(now + 601_000, server()), None, "day {day}, {hour} h");
+            }
+        }
     }
 
     #[test]
