@@ -388,3 +388,45 @@ fn a59_complaints_about_a_tunnel_are_counted_for_its_server() {
         });
     }
 }
+
+/// A balancer with IPIP from IPv4 into IPv6.
+fn four_in_six() -> Lab {
+    let mut lab = Lab::new(1);
+    let key = service_key(Protocol::Udp, V[0], 53);
+    let tunnel = Tunnel { kind: TunnelKind::Ipip, port: 0, checksum: TunnelChecksum::None };
+    lab.serve(&key, ServiceSettings::new(Scheduler::Rr), &[(end(R[1], 53), tunneled(tunnel))]);
+    lab
+}
+
+/// A router says that what we sent is too big for its link of 1280 bytes.
+fn complaint(outer: &[u8]) -> Vec<u8> {
+    let quote = &outer[14..outer.len().min(14 + 1280 - 48)];
+    PacketBuilder::new(Y[1], B_INSIDE[1]).icmp(2, 0, [0, 0, 5, 0], quote)
+}
+
+/// Nobody forbade to cut the client's packet, so the client is not told: the next ones are cut.
+#[test]
+fn a_complaint_about_a_tunnel_is_no_packet_to_be_cut() {
+    let mut lab = four_in_six();
+    let packet = PacketBuilder::new(C[0], V[0]).flags_fragment(0).udp(40000, 53, &[0x41; 1372]);
+    let outer = lab.send(0, &packet).sent();
+    assert_eq!(outer.len(), 14 + 40 + 1400);
+    assert_eq!(lab.send(0, &complaint(&outer)), Outcome::Other(Verdict::Consumed));
+    let Outcome::Pieces(pieces) = lab.send(0, &packet) else { panic!("not cut") };
+    assert_eq!(pieces.iter().map(|piece| piece.len() - 14 - 40).collect::<Vec<_>>(), [1236, 184]);
+}
+
+/// RFC 1122 section 3.2.2: no error about an error, not even about one in a tunnel.
+#[test]
+fn a_complaint_about_an_error_in_a_tunnel_makes_no_error() {
+    let mut lab = four_in_six();
+    let query = PacketBuilder::new(C[0], V[0]).udp(40000, 53, &[0x41; 20]);
+    lab.send(0, &query).sent();
+    let answer = PacketBuilder::new(V[0], C[0]).udp(53, 40000, &[0x41; 1300]);
+    let error = PacketBuilder::new(X[0], V[0]).icmp(3, 1, [0; 4], &answer[14..]);
+    let outer = lab.send(0, &error).sent();
+    assert_eq!(outer.len(), 14 + 40 + 20 + 8 + 1328);
+    let outcome = lab.send(0, &complaint(&outer));
+    assert!(!matches!(outcome, Outcome::Sent(_) | Outcome::Pieces(_)), "{outcome:?}");
+    assert_eq!(counts(&lab)["icmp_tunnel_mtu_learned"], 1);
+}

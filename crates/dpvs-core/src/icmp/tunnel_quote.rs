@@ -2,10 +2,10 @@
 //! A quoted packet that we have wrapped for a tunnel, and the client's packet in it.
 
 use super::quote::{Header, parse_header};
-use crate::key::Address;
+use crate::key::{Address, QueryType};
 use crate::net::Family;
-use crate::parse::{Packet, Payload};
-use crate::wire::{EtherType, GreHeader, GueHeader, IcmpHeader, UdpHeader, view};
+use crate::parse::{Packet, Payload, icmp_protocol};
+use crate::wire::{EtherType, GreHeader, GueHeader, IcmpHeader, Ipv4Header, UdpHeader, view};
 
 /// A quoted packet of a tunnel that begins here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,13 +65,21 @@ pub fn parse_tunnel(bytes: &[u8], packet: &Packet) -> Option<TunnelQuote> {
     })
 }
 
-/// Returns the client's packet in a quoted tunnel packet, if its addresses and ports were quoted.
+/// Returns the client's packet in a quoted tunnel packet, if its addresses and ports were quoted and
+/// its sender may be told that it was too big: it forbade to cut it, and it is no ICMP error itself.
 pub fn inner_packet(bytes: &[u8], packet: &Packet, tunnel: &TunnelQuote) -> Option<Packet> {
     let (l3, family) = tunnel.inner;
     let datagram = bytes.get(..packet.end)?;
-    let Header { l4, src, dst, .. } = parse_header(datagram, l3, family).ok()?;
+    let Header { l4, src, dst, protocol, .. } = parse_header(datagram, l3, family).ok()?;
     // RFC 792: what is quoted of it in turn must have 8 bytes behind its header.
-    if l4 + IcmpHeader::LEN > datagram.len() {
+    let transport: &IcmpHeader = view(datagram, l4)?;
+    let may_be_cut = family == Family::V4
+        && !view::<Ipv4Header>(datagram, l3).is_some_and(Ipv4Header::is_dont_fragment);
+    let icmp = icmp_protocol(family);
+    // Of ICMP, requests and replies alone are known to be no errors.
+    let is_error = protocol == icmp.number()
+        && QueryType::from_wire(icmp, transport.icmp_type, transport.code).is_none();
+    if may_be_cut || is_error {
         return None;
     }
     Some(Packet {
