@@ -257,3 +257,18 @@ fn a63_no_generator_answers_what_may_not_be_answered() {
     let all = counts(&lab);
     assert!(all.iter().all(|(name, n)| !name.contains("made") || *n == 0), "{all:?}");
 }
+
+/// Errors about one virtual address do not use up what all of them have together.
+#[test]
+fn a_flood_of_errors_about_one_address_leaves_the_others_theirs() {
+    let mut lab = Method::FullNat.lab(1);
+    lab.change(|draft| draft.tables_mut().limits.icmp = IcmpPolicy::default());
+    let flooded = Session::open(&mut lab, Method::FullNat, false, L4::Udp, 40000);
+    let other = Session::open(&mut lab, Method::FullNat, true, L4::Udp, 40000);
+    let flood = flooded.error(Side::Client, HOST[0], [0; 4], 8);
+    for _ in 0..25_000 {
+        lab.send(0, &flood);
+    }
+    let error = other.error(Side::Client, HOST[1], [0; 4], 8);
+    other.assert_translated(Side::Client, &error, &lab.send(0, &error).sent());
+}

@@ -150,13 +150,14 @@ impl WorkerState {
     ) -> Result<(), DropReason> {
         let policy = &context.tables.limits.icmp;
         let now = context.now;
-        if !self.relayed.take(now, policy.relayed_per_s, policy.relayed_per_s) {
-            return Err(DropReason::IcmpLimited);
-        }
+        // That of the address comes first: its flood must not use up what all have together.
         let per_virtual = policy.relayed_per_virtual_per_s;
         let virtual_ = relation.sides.virtual_.address.bits();
         if !self.relayed_per_virtual.take(now, virtual_, per_virtual, per_virtual) {
             return Err(DropReason::IcmpLimitedVirtual);
+        }
+        if !self.relayed.take(now, policy.relayed_per_s, policy.relayed_per_s) {
+            return Err(DropReason::IcmpLimited);
         }
         if !has_good_checksum(bytes, packet) {
             return Err(DropReason::IcmpBadChecksum);
