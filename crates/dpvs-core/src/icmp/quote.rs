@@ -42,6 +42,15 @@ pub struct Quote {
     pub is_intact: bool,
 }
 
+impl Quote {
+    /// Returns what is left of it in an error that was cut to end at `end`.
+    #[must_use]
+    pub(crate) fn cut(self, end: usize) -> Self {
+        let checksum = self.checksum.filter(|at| at + 2 <= end);
+        Quote { checksum, end: self.end.min(end), ..self }
+    }
+}
+
 /// Reads the packet that an error embeds. `packet` is the error itself.
 ///
 /// # Errors

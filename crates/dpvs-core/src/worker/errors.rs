@@ -258,6 +258,7 @@ impl WorkerState {
         let Some(packet) = self.fit(context, frame, packet, quote, (route, overhead)) else {
             return Verdict::Drop(DropReason::TooBig);
         };
+        let quote = &quote.cut(packet.end);
         if !translates {
             // What the server sent past us is its own: the error goes where the data goes.
             let verdict = self.forward_by(context, frame, &packet, (conn, None), direction);
