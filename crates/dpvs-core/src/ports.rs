@@ -11,7 +11,7 @@ use crate::counters::LaddrCounters;
 use crate::key::{Address, Endpoint, Key, QueryType};
 use crate::net::Protocol;
 use crate::steering::Steering;
-use crate::tables::Tables;
+use crate::tables::{ServiceKey, Tables};
 use crate::{DropReason, WorkerId};
 
 /// Most ports that are tried for a connection on one local address.
@@ -63,8 +63,10 @@ pub(crate) fn allocate(
         if steering.local_port(port) != me {
             continue;
         }
-        // What comes to a service's port is a client's: its owner is computed another way.
-        if wanted.reply.is_none() && tables.service_for(wanted.protocol, local, port).is_some() {
+        // What comes to a service's port is a client's: its owner is computed another way. A service
+        // of any port leaves us those that no client talks to.
+        let of_service = ServiceKey::new(wanted.protocol, local, port);
+        if wanted.reply.is_none() && tables.service(&of_service).is_some() {
             continue;
         }
         let key = key_for(local, port, wanted);

@@ -80,10 +80,20 @@ fn inbound_owner(steering: &Steering, service: &Service, key: &Key) -> WorkerId 
 
 /// Returns the workers for a packet to a service. One that cannot start a connection may be of one
 /// that was made before persistence was changed.
+///
+/// Where a service takes any port of an address that full NAT or SNAT takes ports of too, the owner of
+/// the port is asked first: it may be the answer to one of those.
 pub(super) fn of_client(tables: &Tables, service: &Service, key: &Key, can_start: bool) -> Owners {
-    let mut owners = Owners::only(inbound_owner(tables.steering(), service, key));
-    if !can_start {
-        owners.push_standing(tables.steering(), service, key);
+    let steering = tables.steering();
+    let mut owners = Owners::default();
+    let takes_any_port = service.key.virtual_().is_some_and(|virtual_| virtual_.port == 0);
+    if takes_any_port && !key.protocol.is_icmp() && tables.is_laddr(key.dst) {
+        owners.push(steering.local_port(key.dport));
+    }
+    if can_start {
+        owners.push_last(inbound_owner(steering, service, key));
+    } else {
+        owners.push_standing(steering, service, key);
     }
     owners
 }
