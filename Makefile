@@ -93,10 +93,10 @@ bench-listing: build ## Prints how long large listings take (root)
 	DPVS_BIN_DIR=$(CURDIR)/target/release cargo run --release -q -p dpvs-tests --bin bench_listing
 
 instructions: setup ## Fails where the packet path takes more instructions than accepted
-	cargo run --profile instructions --quiet --locked -p dpvs-bench --bin instructions
+	cargo run --release --quiet --locked -p dpvs-bench --bin instructions
 
 instructions-accept: setup ## Takes the instructions that the packet path takes as accepted
-	cargo run --profile instructions --quiet --locked -p dpvs-bench --bin instructions -- --accept
+	cargo run --release --quiet --locked -p dpvs-bench --bin instructions -- --accept
 
 lint: setup ## Checks format, lints, documentation, licences and the sources' tidiness
 	cargo fmt --all --check
