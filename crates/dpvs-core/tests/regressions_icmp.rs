@@ -7,7 +7,7 @@ mod icmp_shared;
 use dpvs_core::net::Prefix;
 use dpvs_core::tables::{Route, Scope};
 use dpvs_core::testing::assert_checksums;
-use dpvs_core::{Millis, PortId};
+use dpvs_core::{DropReason, Millis, PortId};
 use icmp_shared::*;
 
 /// A link so narrow that the quoted checksum is cut off leaves the rest to be translated.
@@ -48,4 +48,21 @@ fn connections_expire_in_time_after_fifty_days() {
     assert_eq!(lab.connections(), 2);
     lab.pass(600);
     assert_eq!(lab.connections(), 0);
+}
+
+/// The timer may not have fired yet, as with the packets of the connection.
+#[test]
+fn an_error_about_a_connection_whose_time_is_over_relates_to_nothing() {
+    for l4 in [L4::Ping, L4::Udp] {
+        for side in Side::BOTH {
+            let mut lab = Method::FullNat.lab(1);
+            let session = Session::open(&mut lab, Method::FullNat, false, l4, 40000);
+            let error = session.error(side, HOST[0], [0; 4], 8);
+            let timeout = if l4 == L4::Ping { 60_000 } else { 300_000 };
+            lab.now = lab.now + (timeout - 1);
+            session.assert_translated(side, &error, &lab.send(0, &error).sent());
+            lab.now = lab.now + 1;
+            drops(&mut lab, 0, &error, DropReason::IcmpUnrelated);
+        }
+    }
 }

@@ -127,6 +127,10 @@ impl WorkerState {
             };
         };
         let conn = self.conns.get(found.index).ok_or(DropReason::IcmpUnrelated)?;
+        // Its time may be over though its timer has not fired yet. It is left for that one to end.
+        if self.expires_at(conn.state, conn.expires_at()) <= context.now {
+            return Err(DropReason::IcmpUnrelated);
+        }
         let direction = direction_of(found.entry, matches!(conn.state, State::Reply { .. }));
         let relation = Relation { conn: &conn, sides: conn.sides(), found, direction };
         self.check(context, frame.bytes(), packet, (quote, kind), &relation)?;
