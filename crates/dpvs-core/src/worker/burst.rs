@@ -81,6 +81,7 @@ impl Worker {
         if !are_all_plain {
             state.conns.find_burst(keys.iter().map(Option::as_ref), &mut found);
         }
+        state.look_ahead(tables, &found);
         let stages = packets.iter_mut().zip(&plains).zip(&kinds).zip(&keys).zip(&found);
         let frames = frames.iter_mut().zip(verdicts);
         let arrival = Arrival { tables, now, is_handed };

@@ -14,7 +14,11 @@ use crate::net::{Family, Mac, Protocol};
 use crate::plain::Plain;
 use crate::tables::{Check, Forward, Tables};
 use crate::wire::{EthernetHeader, view_mut};
-use crate::{DropReason, Frame, Millis, NextHop, PortId, Verdict};
+use crate::{BURST, DropReason, Frame, Millis, NextHop, PortId, Verdict};
+use std::hint::black_box;
+
+/// So many services, with their servers and counters, are in the cache of a processor.
+const SERVICES_FEW: usize = 256;
 
 /// What is known of a frame beside its bytes.
 #[derive(Clone, Copy)]
@@ -33,6 +37,28 @@ pub(super) struct Answered {
 }
 
 impl WorkerState {
+    /// Reads the services, servers and counters of a burst's connections, if there are so many that
+    /// they are not in the cache: each is several loads that wait for each other, but not for those of
+    /// another packet.
+    #[inline]
+    pub(super) fn look_ahead(&self, tables: &Tables, found: &[Option<Found>; BURST]) {
+        if tables.services_len() <= SERVICES_FEW {
+            return;
+        }
+        let me = self.me.index();
+        for found in found.iter().flatten() {
+            let conn = self.conns.view(found.index);
+            let service = conn.and_then(|conn| tables.service_by_id(conn.service()));
+            let dest = conn.zip(service).and_then(|(conn, service)| service.dest(conn.dest()));
+            let parts = [
+                service.and_then(|s| s.counters.part(me)).map(|part| &part.traffic),
+                dest.and_then(|d| d.shared.counters.part(me)).map(|part| &part.traffic),
+            ];
+            // Only that they are loaded matters.
+            black_box(parts.map(|part| part.map(|traffic| traffic.in_packets.get())));
+        }
+    }
+
     /// Forwards a packet of the connection that was found; `None` if that takes more, and then
     /// nothing has been done.
     #[inline]
