@@ -213,3 +213,20 @@ fn what_is_neither_query_nor_error_is_dropped_or_the_hosts() {
         });
     }
 }
+
+/// RFC 1122 section 3.2.2, RFC 4443 section 2.4 (e): about what is sent to many nobody complains, or
+/// all who got it would.
+#[test]
+fn no_error_is_made_about_what_is_sent_to_many() {
+    let groups = [("224.0.0.251", 0), ("255.255.255.255", 0), ("ff0e::fb", 1)];
+    for (group, n) in groups {
+        let mut lab = Method::Snat.lab(1);
+        let (all, via) = (["0.0.0.0", "::"][n], Some(X[n].parse().unwrap()));
+        let prefix = Prefix::containing(all.parse().unwrap(), 0).unwrap();
+        let (port, src, scope) = (PortId(0), None, Scope::Global);
+        let route = Route { prefix, via, port, src, mtu: 0, scope, metric: 0, is_connected: false };
+        lab.change(|draft| draft.add_route(route).unwrap());
+        let dying = PacketBuilder::new(R[n], group).ttl(1).udp(5353, 5353, b"who is there");
+        assert_eq!(lab.send(0, &dying), Outcome::Dropped(DropReason::TtlExceeded), "{group}");
+    }
+}

@@ -108,6 +108,7 @@ pub fn may_answer(tables: &Tables, packet: &Packet) -> bool {
     !is_error
         && !packet.is_link_group
         && is_host(packet.src)
+        && is_host(packet.dst)
         && tables.address(packet.src).is_none()
 }
 
