@@ -405,7 +405,7 @@ mod backend {
     #[test]
     fn the_server_follows_from_the_client_and_the_address() {
         let net = &NETS[0];
-        let mut lab = Lab::with_addresses(3, 1024);
+        let mut lab = Lab::with_addresses(3, 2048);
         net.serve(&mut lab, 80, &[1, 1]);
         net.serve(&mut lab, 443, &[1, 1]);
         net.set_policy(&mut lab, EchoRule::Backend, EchoDown::Drop);

@@ -6,6 +6,7 @@
 mod icmp_shared;
 
 use dpvs_core::DropReason;
+use dpvs_core::net::Protocol;
 use dpvs_core::tables::IcmpPolicy;
 use dpvs_core::testing::{Lab, Outcome, PacketBuilder};
 use icmp_shared::*;
@@ -121,7 +122,7 @@ fn a63_one_destination_gets_an_error_a_second() {
 fn a63_a_worker_makes_1000_errors_a_second() {
     for v6 in FAMILIES {
         let mut lab = Lab::with_addresses(1, 64);
-        lab.service(dpvs_core::net::Protocol::Udp, V[at(v6)], 53, &[(R[at(v6)], 5300)]);
+        lab.service(Protocol::Udp, V[at(v6)], 53, &[(R[at(v6)], 5300)]);
         lab.change(|draft| draft.tables_mut().limits.icmp.made_per_destination_per_s = 0);
         let told = |lab: &mut Lab, from: usize, n: usize| {
             (from..from + n)
@@ -271,4 +272,21 @@ fn a_flood_of_errors_about_one_address_leaves_the_others_theirs() {
     }
     let error = other.error(Side::Client, HOST[1], [0; 4], 8);
     other.assert_translated(Side::Client, &error, &lab.send(0, &error).sent());
+}
+
+/// Of 1024 connections 256 may be query pairs, and three quarters of those to one address.
+#[test]
+fn a_flood_of_pings_to_one_address_leaves_room_for_those_to_others() {
+    let mut lab = Lab::with_addresses(1, 1024);
+    lab.service(Protocol::Icmp, V[0], 0, &[(R[0], 0)]);
+    lab.service(Protocol::Icmp, "203.0.113.81", 0, &[(R[0], 0)]);
+    let ping =
+        |a: u8, b: u8, vip| PacketBuilder::new(&format!("198.18.{a}.{b}"), vip).ping(7, 1, b"");
+    let flood = (0..=255).flat_map(|a| [1, 2].map(|b| ping(a, b, V[0])));
+    let sent = flood.filter(|ping| matches!(lab.send(0, ping), Outcome::Sent(_))).count();
+    assert_eq!(sent, 192);
+    assert_eq!(lab.drops(DropReason::IcmpQueriesFull), 512 - 192);
+    lab.send(0, &ping(0, 1, "203.0.113.81")).sent();
+    lab.pass(60_500);
+    lab.send(0, &ping(0, 1, V[0])).sent();
 }

@@ -51,7 +51,7 @@ impl WorkerState {
         let Some(conn) = self.conns.remove(index) else { return };
         self.leave_template(&conn);
         if matches!(conn.state, State::Request { .. }) {
-            self.queries.remove(conn.client().address);
+            self.queries.remove(&conn.inbound);
         }
         self.count_ended(tables, &conn);
         if let State::Request { reply: Some(reply) } = conn.state

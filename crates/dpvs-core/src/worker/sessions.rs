@@ -174,7 +174,7 @@ impl WorkerState {
         // A ping through a UDP service is no datagram of it.
         let is_one_packet = service.settings.one_packet && !is_query;
         let per_client = tables.limits.icmp.queries_per_client;
-        if is_query && !self.queries.has_room(packet.src, per_client) {
+        if is_query && !self.queries.has_room(key, per_client) {
             return Err(DropReason::IcmpQueriesFull);
         }
         let (dest, template) = match start.dest {
@@ -287,7 +287,7 @@ impl WorkerState {
             return;
         }
         if matches!(started.conn.state, State::Request { .. }) {
-            self.queries.add(started.conn.client().address);
+            self.queries.add(&started.conn.inbound);
         }
         if let Some(part) = dest.shared.counters.part(me) {
             part.inactive.increment();
