@@ -19,7 +19,7 @@ BENCH_PACKAGES := dpdk-dev
 DAEMON := -p dpvs -p ipvsadm -p dpip -p dpvs-ipvs
 
 .PHONY: help setup setup-dev setup-bench build man demo lab test test-unit bench bench-growth \
-	bench-stages bench-flood bench-listing instructions instructions-accept lint fmt fuzz-smoke \
+	bench-generate bench-stages bench-flood bench-listing instructions instructions-accept lint fmt fuzz-smoke \
 	clean-lab
 
 help: ## Lists the targets
@@ -85,6 +85,9 @@ bench-stages: setup ## Measures the stages of the packet path one by one
 
 bench-growth: setup ## Prints how costs grow with flows, services, servers, connections
 	cargo run --release --quiet --locked -p dpvs-bench --bin growth
+
+bench-generate: setup-bench build ## Prints new connections a second between two processes (root)
+	cargo run --release --quiet --locked -p dpvs-bench --features generate --bin generate
 
 bench-flood: build ## Prints what a flood of ICMP does to a transfer (root)
 	DPVS_BIN_DIR=$(CURDIR)/target/release cargo run --release -q -p dpvs-tests --bin bench_flood
