@@ -18,8 +18,9 @@ PACKAGES := libdpdk-dev libclang-dev pkg-config gcc make libc6-dev \
 BENCH_PACKAGES := dpdk-dev
 DAEMON := -p dpvs -p ipvsadm -p dpip -p dpvs-ipvs
 
-.PHONY: help setup setup-dev setup-bench build man demo lab test test-unit bench bench-growth \
-	bench-generate bench-stages bench-flood bench-listing instructions instructions-accept lint fmt fuzz-smoke \
+.PHONY: help setup setup-dev setup-bench build man demo lab test test-unit bench bench-quick \
+	bench-growth bench-generate bench-stages bench-flood bench-listing instructions \
+	instructions-accept lint fmt fuzz-smoke \
 	clean-lab
 
 help: ## Lists the targets
@@ -77,8 +78,13 @@ test: setup ## Runs all tests; those in network namespaces need root
 test-unit: ## Runs the tests that need neither root nor libdpdk
 	cargo test
 
-bench: setup-bench build ## Measures what docs/performance.md tells, beside testpmd (12 minutes)
-	cargo run --release -q -p dpvs-bench --bin replay
+bench: setup-bench build ## Measures what docs/performance.md tells, and writes it (12 minutes)
+	cargo build --release --quiet --locked -p dpvs-bench --bins
+	target/release/report
+
+bench-quick: setup-bench build ## Measures the same for a look, less and less well
+	cargo build --release --quiet --locked -p dpvs-bench --bins
+	target/release/report --quick
 
 bench-stages: setup ## Measures the stages of the packet path one by one
 	cargo bench -p dpvs-bench

@@ -4,6 +4,7 @@
 //! The benches measure stages of the packet path in nanoseconds for each packet, on heap frames:
 //! no port, no ring. `make bench` runs them.
 
+pub mod chart;
 pub mod measure;
 pub mod pcap;
 pub mod traffic;

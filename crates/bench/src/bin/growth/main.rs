@@ -6,7 +6,6 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program")]
 
 mod balancer;
-mod chart;
 mod floods;
 mod flows;
 mod frames;
@@ -14,8 +13,8 @@ mod memory;
 mod opening;
 
 use anyhow::Context as _;
-use chart::Chart;
 use clap::{Parser, ValueEnum};
+use dpvs_bench::chart::{self, Chart};
 use dpvs_bench::measure;
 use std::path::PathBuf;
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Tables and pictures of what was measured.
 
+use crate::measure::Measurement;
 use anyhow::anyhow;
-use dpvs_bench::measure::Measurement;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use std::fmt;
+use std::io::Write as _;
 use std::path::Path;
 
 /// A cost that grows by more than this from one place to the next is a cliff.
@@ -33,34 +34,40 @@ const COLORS: [RGBColor; 14] = [
 
 /// A line of a chart.
 #[derive(Clone, Debug)]
-pub(crate) struct Line {
-    pub(crate) name: String,
+pub struct Line {
+    /// What it is about.
+    pub name: String,
     /// Where, and what was measured there.
-    pub(crate) points: Vec<(f64, Measurement)>,
+    pub points: Vec<(f64, Measurement)>,
 }
 
 /// How something grows.
 #[derive(Clone, Debug)]
-pub(crate) struct Chart {
+pub struct Chart {
     /// Name of its file.
-    pub(crate) name: &'static str,
-    pub(crate) title: &'static str,
+    pub name: &'static str,
+    /// What it shows.
+    pub title: &'static str,
     /// What it grows with.
-    pub(crate) x: &'static str,
+    pub x: &'static str,
     /// What grows: the unit.
-    pub(crate) y: &'static str,
-    pub(crate) is_log: bool,
-    pub(crate) lines: Vec<Line>,
+    pub y: &'static str,
+    /// Whether what it grows with is drawn by its logarithm.
+    pub is_log: bool,
+    /// What grows.
+    pub lines: Vec<Line>,
 }
 
 impl Chart {
-    pub(crate) fn new(name: &'static str, title: &'static str, x: &'static str) -> Self {
+    /// Makes one of nanoseconds for each packet, without lines.
+    pub fn new(name: &'static str, title: &'static str, x: &'static str) -> Self {
         Chart { name, title, x, y: "ns/packet", is_log: true, lines: Vec::new() }
     }
 
-    /// Adds a point to the line of a name, and says so.
-    pub(crate) fn add(&mut self, line: &str, x: f64, measurement: Measurement) {
-        eprintln!("{} {line} {}: {:.1} {}", self.name, short(x), measurement.value, self.y);
+    /// Adds a point to the line of a name, and tells whoever waits.
+    pub fn add(&mut self, line: &str, x: f64, measurement: Measurement) {
+        let (name, place, y) = (self.name, short(x), self.y);
+        let _ = writeln!(std::io::stderr(), "{name} {line} {place}: {:.1} {y}", measurement.value);
         let point = (x, measurement);
         match self.lines.iter_mut().find(|other| other.name == line) {
             Some(line) => line.points.push(point),
@@ -69,7 +76,7 @@ impl Chart {
     }
 
     /// Returns all that was measured.
-    pub(crate) fn measurements(&self) -> impl Iterator<Item = &Measurement> {
+    pub fn measurements(&self) -> impl Iterator<Item = &Measurement> {
         self.lines.iter().flat_map(|line| &line.points).map(|(_, measurement)| measurement)
     }
 
@@ -109,8 +116,11 @@ impl Chart {
         cliffs
     }
 
-    /// Draws it.
-    pub(crate) fn draw(&self, folder: &Path) -> anyhow::Result<()> {
+    /// Draws it into a folder.
+    ///
+    /// # Errors
+    /// Those of the file, and of what draws.
+    pub fn draw(&self, folder: &Path) -> anyhow::Result<()> {
         let file = folder.join(format!("{}.svg", self.name));
         let mut text = String::new();
         {
@@ -177,7 +187,7 @@ impl Chart {
 }
 
 /// A number as people say it.
-pub(crate) fn short(number: f64) -> String {
+pub fn short(number: f64) -> String {
     let of = |divisor: f64, unit: &str| {
         let value = number / divisor;
         if value.fract().abs() < 0.05 {
