@@ -67,6 +67,12 @@ impl Sample {
         }
     }
 
+    /// Frames that found the ring to the generator full.
+    pub(crate) fn ring_full(&self) -> u64 {
+        let found = self.drops.iter().find(|(name, _)| name == "transmit_full");
+        found.map_or(0, |(_, count)| *count)
+    }
+
     /// The drops in words.
     pub(crate) fn dropped(&self) -> String {
         let words: Vec<_> =
@@ -173,6 +179,11 @@ impl Balancer {
             unsent: links.links.first().context("no port")?.stats.out_errors,
             drops: drops.into_iter().map(|drop| (drop.reason, drop.count)).collect(),
         })
+    }
+
+    /// A second connection to it.
+    pub(crate) fn another_client(&self) -> anyhow::Result<Client> {
+        Ok(Client::connect(&self.directory.join("dpvs.sock"))?)
     }
 
     /// Ends it.

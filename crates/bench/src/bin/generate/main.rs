@@ -6,12 +6,18 @@
 //! was on its processor, which does not count what other programs took.
 
 mod balancer;
+mod change;
 mod connections;
 mod frames;
+mod latency;
+mod pace;
 mod plan;
 #[path = "../replay/process.rs"]
 #[allow(dead_code, reason = "the replay pauses programs, too")]
 mod process;
+mod replies;
+mod stamp;
+mod testpmd;
 mod wire;
 
 use anyhow::Context as _;
@@ -29,6 +35,12 @@ use wire::Generator;
 enum Mode {
     /// New connections a second
     Connections,
+    /// Both directions of connections that stand
+    Replies,
+    /// How long packets are away, beside testpmd
+    Latency,
+    /// How long they are while the configuration changes
+    Change,
 }
 
 impl Mode {
@@ -36,6 +48,9 @@ impl Mode {
     fn heading(self) -> String {
         match self {
             Mode::Connections => connections::heading(),
+            Mode::Replies => replies::heading(),
+            Mode::Latency => latency::heading(),
+            Mode::Change => change::heading(),
         }
     }
 
@@ -43,12 +58,18 @@ impl Mode {
     fn scenes(self) -> &'static [&'static str] {
         match self {
             Mode::Connections => &connections::NAMES,
+            Mode::Replies => &replies::NAMES,
+            Mode::Latency => &latency::NAMES,
+            Mode::Change => &["all"],
         }
     }
 
     fn run(self, bench: &Bench, generator: &Generator, scene: &str) -> anyhow::Result<Found> {
         match self {
             Mode::Connections => connections::run(bench, generator, scene),
+            Mode::Replies => replies::run(bench, generator, scene),
+            Mode::Latency => latency::run(bench, generator, scene),
+            Mode::Change => change::run(bench, generator),
         }
     }
 }
@@ -91,6 +112,9 @@ pub(crate) struct Bench {
     /// The daemon
     #[arg(long, default_value = "target/release/dpvs")]
     pub(crate) dpvs: PathBuf,
+    /// Packets a second, for what is compared with another
+    #[arg(long, hide = true)]
+    pub(crate) load: Option<f64>,
 }
 
 impl Bench {
@@ -104,7 +128,7 @@ impl Bench {
 }
 
 fn main() -> anyhow::Result<()> {
-    let cli = Cli::parse();
+    let mut cli = Cli::parse();
     let modes = if cli.modes.is_empty() { Mode::value_variants() } else { &cli.modes };
     let mut found = Vec::new();
     if let (Some(scene), [mode]) = (&cli.scene, modes) {
@@ -115,6 +139,11 @@ fn main() -> anyhow::Result<()> {
             writeln!(std::io::stdout(), "\n{}", mode.heading())?;
             for scene in mode.scenes() {
                 found.extend(in_own_process(&cli.bench, *mode, scene)?);
+                let load = found.iter().find(|measurement| measurement.goal == latency::LOAD);
+                cli.bench.load = load.map(|measurement| measurement.value);
+            }
+            if *mode == Mode::Latency {
+                found.extend(latency::ratios(&found)?);
             }
         }
     }
@@ -134,6 +163,9 @@ fn in_own_process(bench: &Bench, mode: Mode, scene: &str) -> anyhow::Result<Foun
     command.args(["--interval", &bench.interval.to_string()]);
     command.args(["--cpu", &bench.cpu.to_string(), "--main-cpu", &bench.main_cpu.to_string()]);
     command.arg("--dpvs").arg(&bench.dpvs).arg("--json").arg(file.path());
+    if let Some(load) = bench.load {
+        command.args(["--load", &load.to_string()]);
+    }
     let status = command.status()?;
     anyhow::ensure!(status.success(), "{} of {scene}: {status}", mode.get_name());
     Ok(serde_json::from_slice(&std::fs::read(file.path())?)?)

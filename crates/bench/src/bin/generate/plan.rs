@@ -6,9 +6,10 @@
 //! neighbour is known, so nothing waits.
 
 use crate::frames::{PORT, VIRTUAL};
+use dpvs_api::Call;
 use dpvs_api::types::{
-    AddrSpec, ConfigSpec, DestConfig, Forward, LaddrConfig, NeighSpec, Protocol, RouteSpec, Scope,
-    ServiceConfig, ServiceKey, ServiceSpec,
+    AddrSpec, ConfigSpec, DestConfig, DestSpec, Forward, LaddrConfig, LaddrSpec, NeighSpec,
+    Protocol, RouteSpec, Scope, ServiceConfig, ServiceKey, ServiceSpec,
 };
 use std::net::IpAddr;
 
@@ -25,12 +26,49 @@ pub(crate) fn config(protocol: Protocol, forward: Forward) -> anyhow::Result<Con
     let virtual_: IpAddr = VIRTUAL.parse()?;
     let key = ServiceKey::Address { protocol, address: virtual_, port: PORT };
     Ok(ConfigSpec {
-        addrs: Some(vec![addr(ip([10, 1, 0, 1]), 16), addr(virtual_, 32)]),
+        addrs: Some(vec![
+            addr(ip([10, 1, 0, 1]), 16),
+            addr(virtual_, 32),
+            addr(other_virtual(), 32),
+        ]),
         routes: Some(vec![default_route()]),
         neighs: Some(servers().chain([ip(GATEWAY)]).map(neighbour).collect()),
         services: Some(vec![service(key, forward)]),
         ..ConfigSpec::default()
     })
+}
+
+/// The key of one of the other services.
+pub(crate) fn other(n: u16) -> ServiceKey {
+    ServiceKey::Address { protocol: Protocol::Udp, address: other_virtual(), port: 1000 + n }
+}
+
+/// The real server of one of the other services.
+pub(crate) fn dest_of(service: ServiceKey) -> DestSpec {
+    DestSpec {
+        service,
+        address: ip([10, 1, 2, 1]),
+        port: PORT,
+        forward: Some(Forward::FullNat),
+        weight: Some(1),
+        upper_threshold: None,
+        lower_threshold: None,
+        tunnel: None,
+    }
+}
+
+/// What adds another service, with a real server and a local address.
+pub(crate) fn adding(n: u16) -> [Call; 3] {
+    let service = other(n);
+    [
+        Call::ServiceAdd(ServiceSpec::new(service.clone())),
+        Call::DestAdd(dest_of(service.clone())),
+        Call::LaddrAdd(LaddrSpec {
+            service,
+            address: ip([10, 1, 1, 1]),
+            device: DEVICE.to_owned(),
+        }),
+    ]
 }
 
 /// A service with its real servers and, for full NAT, local addresses.
@@ -45,6 +83,10 @@ fn service(key: ServiceKey, forward: Forward) -> ServiceConfig {
             .collect();
     }
     service
+}
+
+fn other_virtual() -> IpAddr {
+    ip([10, 0, 0, 200])
 }
 
 fn ip(octets: [u8; 4]) -> IpAddr {
