@@ -4,7 +4,8 @@
 //! Turns with changes and turns without alternate; what changes add is the difference. The control
 //! thread and the one that asks for changes take the generator's processor while they work: with two
 //! processors there is no other. Packets that were under way meanwhile cannot be timed, but are
-//! counted.
+//! counted. So the delay that is seen is a lower bound: a pause of the worker at that very time is
+//! not in it, and it says nothing about whether a bound is kept.
 
 use crate::balancer::{Balancer, memif_socket};
 use crate::pace::{Flight, capacity, fly};
@@ -77,11 +78,11 @@ pub(crate) fn run(bench: &Bench, generator: &Generator) -> anyhow::Result<Found>
     // A turn with changes has its longest delay by accident, too: what other programs took.
     let pairs = changing.longest.iter().zip(&quiet.longest);
     let added = pairs.map(|(with, without)| (with - without).max(0.0)).collect();
-    let added = Measurement::median("generate-change-delay-max", "us", added);
+    let added = Measurement::median("generate-change-delay-seen", "us", added);
     let lost = to_f64(changing.lost.saturating_sub(changing.returned_late));
     writeln!(
         std::io::stdout(),
-        "{rate:.0} packets/s; {:.1} us more at most; {lost} lost but for the generator's full ring; the longest call took {:.1} ms; drops: {}",
+        "{rate:.0} packets/s; {:.1} us more seen (a lower bound); {lost} lost but for the generator's full ring; the longest call took {:.1} ms; drops: {}",
         added.value,
         changing.longest_call.as_secs_f64() * 1e3,
         past.dropped(),
