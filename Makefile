@@ -79,11 +79,11 @@ test-unit: ## Runs the tests that need neither root nor libdpdk
 	cargo test
 
 bench: setup-bench build ## Measures what docs/performance.md tells, and writes it (12 minutes)
-	cargo build --release --quiet --locked -p dpvs-bench --bins
+	cargo build --release --quiet --locked -p dpvs-bench --features generate --bins
 	target/release/report
 
 bench-quick: setup-bench build ## Measures the same for a look, less and less well
-	cargo build --release --quiet --locked -p dpvs-bench --bins
+	cargo build --release --quiet --locked -p dpvs-bench --features generate --bins
 	target/release/report --quick
 
 bench-stages: setup ## Measures the stages of the packet path one by one

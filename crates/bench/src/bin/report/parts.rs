@@ -54,11 +54,11 @@ impl Part {
             other => Command::new(beside(other.name())?),
         };
         match self {
-            Part::Replay if !quick => {
-                command.args(["--repetitions", "5", "--interval", "800"]);
+            Part::Replay | Part::Generate if quick => {
+                command.args(["--repetitions", "2", "--interval", "200"]);
             }
             Part::Replay => {
-                command.args(["--repetitions", "2", "--interval", "200"]);
+                command.args(["--repetitions", "5", "--interval", "800"]);
             }
             Part::Growth => {
                 // All but memory.
