@@ -4,8 +4,9 @@
 //! The balancer's end is the server, which copies each frame between its own buffers and the
 //! client's. The client shares its buffers and copies nothing (`zero-copy=yes`): it costs less than
 //! what it measures. That works without hugepages where DPDK keeps its memory in one file
-//! (`--single-file-segments`). Closing such a port
-//! closes DPDK's own file (22.11): a process that has closed one cannot open another.
+//! (`--single-file-segments`). A process
+//! that has had one such port does not get a second one connected (22.11): the server leaves when the
+//! buffers are to be shared. So every part of the measurements has its own process.
 
 use anyhow::{Context as _, bail};
 use arrayvec::ArrayVec;
