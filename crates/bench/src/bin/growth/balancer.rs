@@ -15,9 +15,10 @@ use dpvs_core::tables::{
     DestSettings, Draft, Forward, ServiceKey, ServiceSettings, StaticNeighbour,
 };
 use dpvs_core::testing::{HeapFrame, Lab, local_address, match_key, service_key};
-use dpvs_core::{BURST, PortId, Verdict, Worker};
+use dpvs_core::{BURST, Command, Event, PortId, Verdict, Worker};
 use nix::time::{ClockId, clock_gettime};
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How often everything is measured.
@@ -198,6 +199,39 @@ impl Balancer {
             };
             self.lost += self.verdicts.iter().enumerate().filter(lost).count();
         }
+        Ok(())
+    }
+
+    /// Lets the worker do what it does between bursts, and the next burst; returns the worker's own
+    /// time in microseconds.
+    pub(crate) fn burst_us(&mut self, frames: &mut impl Fill) -> anyhow::Result<f64> {
+        frames.fill(&mut self.burst);
+        let now = self.lab.now;
+        let worker = worker(&mut self.lab)?;
+        let before = thread_time()?;
+        worker.poll_control(now);
+        worker.process(now, &mut self.burst, &mut self.verdicts);
+        let took = thread_time()?.saturating_sub(before);
+        self.lost += self.verdicts.iter().filter(|v| !matches!(v, Verdict::Transmit(_))).count();
+        Ok(took.as_secs_f64() * 1e6)
+    }
+
+    /// Changes a service in the tables, which the worker takes when it looks next.
+    pub(crate) fn order_change(&mut self, plan: &Plan, number: u32) -> anyhow::Result<()> {
+        let key = key(plan, number);
+        let current = self.lab.tables.service(&key).context("it stands")?.settings;
+        let conn_timeout_ms = current.conn_timeout_ms ^ 1;
+        let mut draft = Draft::new(&self.lab.tables);
+        draft.set_service(&key, ServiceSettings { conn_timeout_ms, ..current })?;
+        self.lab.tables = draft.publish();
+        self.lab.order(0, Command::Install(Arc::new(self.lab.tables.clone())));
+        Ok(())
+    }
+
+    /// Takes the old tables back.
+    pub(crate) fn take_answer(&mut self) -> anyhow::Result<()> {
+        let event = self.lab.answer(0);
+        ensure!(matches!(event, Some(Event::Retired(_))), "the tables were not taken");
         Ok(())
     }
 

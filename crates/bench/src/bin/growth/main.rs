@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program")]
 
 mod balancer;
+mod change;
 mod floods;
 mod flows;
 mod frames;
@@ -57,6 +58,8 @@ enum What {
     Ports,
     /// Packets of connections, in more and more of a flood.
     Floods,
+    /// A burst while one of many services changes.
+    Change,
     /// Memory of a connection.
     Memory,
 }
@@ -79,6 +82,7 @@ fn main() -> anyhow::Result<()> {
             What::Table => opening::over_table()?,
             What::Ports => opening::over_ports()?,
             What::Floods => floods::over_floods()?,
+            What::Change => change::of_services()?,
             What::Memory => memory::of_connections(options.most)?,
         };
         for chart in &charts {

@@ -11,6 +11,7 @@ mod alone;
 mod balancer;
 mod case;
 mod floor;
+mod openings;
 mod plan;
 mod process;
 mod testpmd;
@@ -30,6 +31,8 @@ enum Part {
     Floor,
     /// Two workers against one, and the hand-off between them.
     Workers,
+    /// New connections a second.
+    Openings,
     /// Memory of a connection.
     Memory,
     /// Time from the start to the first packet.
@@ -114,6 +117,7 @@ fn measure_part(
     match part {
         Part::Floor => floor::measure_all(cli, cases, found),
         Part::Workers => workers::measure(cli, found),
+        Part::Openings => openings::measure(cli, found),
         Part::Memory => alone::memory(cli, found),
         Part::Start => alone::first_packet(cli, found),
         Part::Idle => alone::idle(cli, found),

@@ -93,8 +93,8 @@ pub(crate) const GOALS: &[Goal] = &[
     most("echo through full NAT", "replay-echo-1000-above", "ns", 60.0),
     most("related ICMP error", "replay-related-error-100-above", "ns", 150.0),
     most("echo reply of our own", "replay-local-echo-1000-above", "ns", 40.0),
-    least("new connections, UDP full NAT", "generate-new-udp-full-nat", "/s", 1.5e6).stretch(2e6),
-    least("new connections, SYN full NAT", "generate-new-syn-full-nat", "/s", 1.2e6).stretch(1.6e6),
+    least("new connections, UDP full NAT", "openings-udp-full-nat", "/s", 1.5e6).stretch(2e6),
+    least("new connections, SYN full NAT", "openings-syn-full-nat", "/s", 1.2e6).stretch(1.6e6),
     most("memory of a connection, 1 M", HELD_1M, "bytes", 192.0).stretch(144.0),
     most("memory of a connection, 10 M", HELD_10M, "bytes", 192.0).stretch(144.0),
     // 1.3 times the goal of a million flows.
@@ -105,7 +105,7 @@ pub(crate) const GOALS: &[Goal] = &[
     most("dwell time against testpmd's, p99", "generate-dwell-p99-ratio", "x", 1.5),
     most("dwell time against testpmd's, p99.9", "generate-dwell-p999-ratio", "x", 2.0),
     most("packets lost while the configuration changes", "generate-change-lost", "packets", 0.0),
-    most("delay while the configuration changes", "generate-change-delay-max", "us", 50.0),
+    most("delay while the configuration changes", "growth-change-delay-max", "us", 50.0),
     most("start to the first packet", "start-to-first-packet", "s", 1.0),
     most("a worker without traffic", "idle-cpu", "%", 5.0),
 ];

@@ -3,7 +3,6 @@
 
 use anyhow::Context as _;
 use dpvs_bench::measure::Measurement;
-use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
@@ -42,14 +41,6 @@ impl Part {
     /// The program and its arguments: less of everything if it shall be quick.
     fn command(self, quick: bool, pictures: &Path) -> anyhow::Result<Command> {
         let mut command = match self {
-            // It counts what another profile builds.
-            Part::Instructions => {
-                let mut cargo =
-                    Command::new(std::env::var_os("CARGO").unwrap_or(OsString::from("cargo")));
-                cargo.args(["run", "--profile", "instructions", "--quiet", "--locked"]);
-                cargo.args(["-p", "dpvs-bench", "--bin", "instructions", "--"]);
-                cargo
-            }
             Part::Capacity => Command::new(beside("growth")?),
             other => Command::new(beside(other.name())?),
         };
@@ -63,7 +54,7 @@ impl Part {
             Part::Growth => {
                 // All but memory.
                 command.args(["--only", "flows", "services", "network", "methods", "schedulers"]);
-                command.args(["table", "ports", "floods", "--most"]);
+                command.args(["table", "ports", "floods", "change", "--most"]);
                 command.arg(if quick { "100000" } else { "10000000" });
                 command.arg("--svg").arg(pictures);
             }
