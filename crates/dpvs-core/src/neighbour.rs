@@ -18,8 +18,9 @@ const BUCKET_LEN: usize = 8;
 
 /// How long a confirmed entry is used without asking again (RFC 4861 section 10: 30 s).
 const REACHABLE_MS: u64 = 30_000;
-/// How long the link address of a neighbour in use is not looked up again.
-const RECENT_MS: u64 = 1000;
+/// How long the link address of a neighbour in use is not looked up again: a scan of the subnet must not
+/// push it out meanwhile.
+const RECENT_MS: u64 = 100;
 /// Time between two questions (RFC 4861 section 10: 1 s).
 const RETRANSMIT_MS: u64 = 1000;
 /// Questions without an answer before an entry counts as failed (RFC 4861 section 10: 3).
@@ -128,7 +129,7 @@ impl Neighbours {
         }
     }
 
-    /// Returns the link address of a neighbour that frames have gone to within the last second.
+    /// Returns the link address of a neighbour that frames have gone to lately.
     #[inline]
     pub(crate) fn recent(&self, tables: &Tables, now: Millis, hop: NextHop) -> Option<Mac> {
         let [.., last] = hop.address.v6_octets();
