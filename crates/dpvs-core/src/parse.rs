@@ -202,6 +202,18 @@ pub enum Payload {
 }
 
 impl Payload {
+    /// What a TCP header tells.
+    #[inline]
+    pub(crate) fn tcp(header: &TcpHeader) -> Self {
+        Payload::Tcp {
+            sport: header.sport.get(),
+            dport: header.dport.get(),
+            flags: header.flags,
+            sequence: header.seq.get(),
+            ack: header.flags.has(TcpFlags::ACK).then(|| header.ack.get()),
+        }
+    }
+
     /// Returns whether it is an ICMP message of either family, or begins one.
     pub(crate) fn is_icmp(&self) -> bool {
         use Payload::{IcmpError, IcmpOther, IcmpQuery, NeighbourDiscovery};
@@ -398,13 +410,7 @@ fn parse_payload(
             if tcp.header_len() < TcpHeader::LEN || l4 + tcp.header_len() > packet.len() {
                 return Err(DropReason::MalformedHeader);
             }
-            Payload::Tcp {
-                sport: tcp.sport.get(),
-                dport: tcp.dport.get(),
-                flags: tcp.flags,
-                sequence: tcp.seq.get(),
-                ack: tcp.flags.has(TcpFlags::ACK).then(|| tcp.ack.get()),
-            }
+            Payload::tcp(tcp)
         }
         (Some(Protocol::Udp), _) => {
             let udp: &UdpHeader = view(packet, l4).ok_or(TRUNCATED)?;

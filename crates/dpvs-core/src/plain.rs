@@ -8,8 +8,9 @@
 
 use crate::checksum::{self, Delta};
 use crate::icmp;
-use crate::key::{QueryType, Tuple};
-use crate::net::{Mac, Protocol};
+use crate::key::{Address, QueryType, Tuple};
+use crate::net::{Family, Mac, Protocol};
+use crate::parse::{Packet, Payload};
 use crate::wire::{
     EtherType, EthernetHeader, IcmpHeader, Ipv4Header, TcpFlags, TcpHeader, UdpHeader,
 };
@@ -42,8 +43,8 @@ pub(crate) struct Plain {
     pub(crate) end: u16,
     /// Control bits of TCP.
     pub(crate) flags: TcpFlags,
-    /// Whether it may pass one more router.
-    pub(crate) has_ttl: bool,
+    /// Time to live.
+    pub(crate) ttl: u8,
 }
 
 impl Plain {
@@ -100,7 +101,7 @@ impl Plain {
             tuple: Tuple { addresses, ports, protocol },
             end: u16::try_from(end).ok()?,
             flags,
-            has_ttl: ip.ttl > 1,
+            ttl: ip.ttl,
         })
     }
 
@@ -108,6 +109,30 @@ impl Plain {
     #[inline]
     pub(crate) fn len(&self) -> u16 {
         self.end.saturating_sub(ETHERNET_LEN)
+    }
+
+    /// Writes it into the place of a packet, as [`crate::parse`] would. `None` only if it is not of
+    /// this frame.
+    #[inline]
+    pub(crate) fn spread(&self, bytes: &[u8], packet: &mut Packet) -> Option<()> {
+        let Tuple { addresses, ports: [sport, dport], protocol } = self.tuple;
+        let [src, dst] = addresses.map(Address::from_v4_bits);
+        (packet.l3, packet.l4, packet.end) = (EthernetHeader::LEN, L4, usize::from(self.end));
+        (packet.family, packet.src, packet.dst, packet.ttl) = (Family::V4, src, dst, self.ttl);
+        (packet.is_link_group, packet.fragment) = (false, None);
+        packet.payload = match protocol {
+            Protocol::Udp => Payload::Udp { sport, dport },
+            Protocol::Tcp => {
+                let (headers, _) = Headers::<TcpHeader>::ref_from_prefix(bytes).ok()?;
+                Payload::tcp(&headers.transport)
+            }
+            _ => {
+                let [icmp_type, code] = dport.to_be_bytes();
+                let query = QueryType::from_wire(Protocol::Icmp, icmp_type, code)?;
+                Payload::IcmpQuery { query, id: sport }
+            }
+        };
+        Some(())
     }
 
     /// Gives it the addresses and ports of `to`, and takes one from its time to live, as

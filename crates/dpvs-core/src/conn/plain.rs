@@ -105,6 +105,10 @@ impl Established<'_> {
         let timeout_ms = match self.record.kind {
             Kind::Udp => or_own(timeouts.udp_ms),
             Kind::Tcp(TcpState::Established) if !flags.ends() => or_own(timeouts.tcp_ms),
+            // The second packet of the handshake, or the first one again.
+            Kind::Tcp(state @ TcpState::SynRecv) if flags.has(TcpFlags::SYN) && !flags.ends() => {
+                state.timeout_ms(timeouts)
+            }
             // What is found by the other key is the first reply.
             Kind::Request | Kind::Reply if self.entry == Direction::Inbound => timeouts.icmp_ms,
             _ => return None,

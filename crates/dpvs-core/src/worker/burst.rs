@@ -97,10 +97,14 @@ impl Worker {
                     continue;
                 }
             }
-            let context =
-                Context { tables, now, port: frame.rx().port, is_handed, meets_here: false };
+            let (port, plain) = (frame.rx().port, plain.as_ref());
+            let context = Context { tables, now, port, plain, is_handed, meets_here: false };
             let (kind, key) = match plain {
-                Some(plain) => (parse_frame(tables, frame, packet), Some(Key::from(plain.tuple))),
+                Some(plain) => {
+                    let is_spread = plain.spread(frame.bytes(), packet);
+                    let kind = is_spread.map(|()| Kind::Ip).ok_or(DropReason::MalformedHeader);
+                    (kind, Some(Key::from(plain.tuple)))
+                }
                 None => (*kind, *key),
             };
             *verdict = match kind {

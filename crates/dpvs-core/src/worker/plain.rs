@@ -83,7 +83,7 @@ impl WorkerState {
             }
             _ => false,
         };
-        if is_special || !plain.has_ttl || service.settings.expire_quiescent {
+        if is_special || plain.ttl <= 1 || service.settings.expire_quiescent {
             return None;
         }
         let own_ms = service.settings.conn_timeout_ms;

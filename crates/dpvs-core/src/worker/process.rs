@@ -8,6 +8,7 @@ use crate::icmp::generate;
 use crate::key::{Address, Key};
 use crate::net::{Family, Protocol};
 use crate::parse::{Packet, Payload, Span};
+use crate::plain::Plain;
 use crate::tables::{Dest, DestId, Forward, LocalAddress, RouteLookup, Service, ServiceId, Tables};
 use crate::{DropReason, Frame, Millis, PortId, Verdict};
 
@@ -18,6 +19,8 @@ pub(super) struct Context<'a> {
     pub(super) now: Millis,
     /// The port it came in by.
     pub(super) port: PortId,
+    /// What it is, if it is plain.
+    pub(super) plain: Option<&'a Plain>,
     /// It came from another worker, which found that it belongs here: it is not handed on again, but
     /// to the next of those that may have it.
     pub(super) is_handed: bool,

@@ -140,6 +140,9 @@ impl WorkerState {
                     self.counters.icmp_query_created.add(1);
                 }
                 let found = started.index.map(|index| Found { index, entry: Direction::Inbound });
+                if let Some(verdict) = self.forward_first(context, frame, found) {
+                    return verdict;
+                }
                 self.forward_by(context, frame, packet, (&started.conn, found), Direction::Inbound)
             }
             Err(DropReason::NoDest) => self.answer_no_server(context, frame, packet),
@@ -152,6 +155,19 @@ impl WorkerState {
             }
             Err(reason) => Verdict::Drop(reason),
         }
+    }
+
+    /// Forwards the packet that has made a connection by the shortest way, if it is plain.
+    fn forward_first<F: Frame>(
+        &mut self,
+        context: &Context<'_>,
+        frame: &mut F,
+        found: Option<Found>,
+    ) -> Option<Verdict> {
+        let Context { tables, now, plain, is_handed, .. } = *context;
+        // A ping has been counted as received.
+        let plain = plain.filter(|plain| !plain.tuple.protocol.is_icmp())?;
+        self.forward_plain(plain::Arrival { tables, now, is_handed }, frame, plain, found?)
     }
 
     /// Chooses a real server, binds what its answers need, and makes the connection.
