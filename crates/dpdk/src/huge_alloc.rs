@@ -46,19 +46,23 @@ fn map(size: usize) -> *mut u8 {
     let before = start.align_offset(HUGE);
     // What is before and behind the aligned part goes back.
     let block = start.wrapping_add(before);
-    unmap(start, before);
-    unmap(block.wrapping_add(len), HUGE - before);
+    // SAFETY: this is the mapping's begin, and nobody has a pointer to it yet.
+    unsafe { unmap(start, before) };
+    // SAFETY: this is the mapping's end, and nobody has a pointer to it yet.
+    unsafe { unmap(block.wrapping_add(len), HUGE - before) };
     // SAFETY: `block..block + len` is of this mapping; the advice changes none of its contents. A
     // kernel without huge pages refuses, and that is fine.
     unsafe { libc::madvise(block.cast(), len, libc::MADV_HUGEPAGE) };
     block
 }
 
-/// Gives a part of a mapping of this file back.
-fn unmap(start: *mut u8, len: usize) {
+/// Gives a part of a mapping back.
+///
+/// # Safety
+/// It is whole pages of a mapping of `map`, or none, and nobody uses them any more.
+unsafe fn unmap(start: *mut u8, len: usize) {
     if len > 0 {
-        // SAFETY: only `map` and `dealloc` call this, with parts that nobody has a pointer to (yet, or
-        // any more).
+        // SAFETY: the caller's promise.
         unsafe { libc::munmap(start.cast(), len) };
     }
 }
@@ -88,7 +92,8 @@ unsafe impl GlobalAlloc for HugeAlloc {
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         if is_huge(layout) {
             // The size was a good one when the block was made.
-            return unmap(block, mapped(layout.size()).unwrap_or(0));
+            // SAFETY: it is the whole of a mapping, and the caller uses it no more.
+            return unsafe { unmap(block, mapped(layout.size()).unwrap_or(0)) };
         }
         // SAFETY: a block of this layout came from the system's allocator.
         unsafe { System.dealloc(block, layout) }

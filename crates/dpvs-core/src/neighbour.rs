@@ -171,6 +171,7 @@ impl Neighbours {
             let mac = entry.mac.unwrap_or_default();
             // Not for longer: the entry shows when it was used last.
             let until = (entry.confirmed_at + REACHABLE_MS).min(now + RECENT_MS);
+            entry.used_at = until;
             self.set_recent(Recent { hop, mac, generation, until });
             return Resolution { link: Link::Known(mac), ask: false };
         }

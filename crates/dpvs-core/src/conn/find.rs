@@ -31,8 +31,10 @@ impl Wanted for Key {
 impl Wanted for Tuple {
     #[inline]
     fn is_that_of(&self, table: &ConnTable, found: Found) -> bool {
-        let record = table.slab.get(position(found.index.0));
-        record.is_some_and(|record| record.is_taken() && record.narrow(found.entry) == Some(*self))
+        let Some(record) = table.slab.get(position(found.index.0)) else { return false };
+        // An IPv4 client of a tunnel to an IPv6 server has a wide record.
+        record.is_taken() && record.narrow(found.entry) == Some(*self)
+            || record.is_wide() && Key::from(*self).is_that_of(table, found)
     }
 }
 
