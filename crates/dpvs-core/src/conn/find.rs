@@ -29,13 +29,19 @@ impl Wanted for Key {
 }
 
 impl Wanted for Tuple {
-    #[inline]
+    #[allow(clippy::inline_always, reason = "it is done for each packet, in two places")]
+    #[inline(always)]
     fn is_that_of(&self, table: &ConnTable, found: Found) -> bool {
         let Some(record) = table.slab.get(position(found.index.0)) else { return false };
         // An IPv4 client of a tunnel to an IPv6 server has a wide record.
         record.is_taken() && record.narrow(found.entry) == Some(*self)
-            || record.is_wide() && Key::from(*self).is_that_of(table, found)
+            || record.is_wide() && is_wide_that_of(table, found, *self)
     }
+}
+
+#[cold]
+fn is_wide_that_of(table: &ConnTable, found: Found, tuple: Tuple) -> bool {
+    Key::from(tuple).is_that_of(table, found)
 }
 
 impl ConnTable {

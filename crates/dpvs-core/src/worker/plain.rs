@@ -61,7 +61,8 @@ impl WorkerState {
 
     /// Forwards a packet of the connection that was found; `None` if that takes more, and then
     /// nothing has been done.
-    #[inline]
+    #[allow(clippy::inline_always, reason = "a verdict handed on in memory waits for its store")]
+    #[inline(always)]
     pub(super) fn forward_plain<F: Frame>(
         &mut self,
         arrival: Arrival<'_>,
@@ -124,7 +125,8 @@ impl WorkerState {
 
     /// Answers a ping of the address whose pings were answered last; `None` if it is another one, or
     /// takes more.
-    #[inline]
+    #[allow(clippy::inline_always, reason = "a verdict handed on in memory waits for its store")]
+    #[inline(always)]
     pub(super) fn answer_plain<F: Frame>(
         &mut self,
         arrival: Arrival<'_>,
@@ -183,7 +185,8 @@ struct Way {
 impl Way {
     /// Finds the way to an address, if the packet is short enough for it and the next hop was used
     /// lately.
-    #[inline]
+    #[allow(clippy::inline_always, reason = "a verdict handed on in memory waits for its store")]
+    #[inline(always)]
     fn find(
         neighbours: &Neighbours,
         Arrival { tables, now, .. }: Arrival<'_>,
@@ -200,7 +203,8 @@ impl Way {
         is_short.then_some(Way { port: way.port, next_hop, src: port.mac, dst })
     }
 
-    #[inline]
+    #[allow(clippy::inline_always, reason = "a verdict handed on in memory waits for its store")]
+    #[inline(always)]
     fn send<F: Frame>(&self, frame: &mut F, plain: &Plain) -> Option<Verdict> {
         let ethernet = view_mut::<EthernetHeader>(frame.bytes_mut(), 0)?;
         (ethernet.dst, ethernet.src) = (self.dst.0, self.src.0);

@@ -158,6 +158,7 @@ impl WorkerState {
     }
 
     /// Forwards the packet that has made a connection by the shortest way, if it is plain.
+    #[inline(never)]
     fn forward_first<F: Frame>(
         &mut self,
         context: &Context<'_>,
