@@ -73,10 +73,10 @@ impl Traffic {
         }
     }
 
-    /// How many connections the table must have room for: it is half full of them. ICMP's may take a
-    /// quarter of it.
+    /// How many connections the table must have room for: it is half full of them. A quarter of it may
+    /// be pairs of pings, and three quarters of those one address's.
     pub fn table(self, flows: usize) -> usize {
-        let share = if self == Traffic::Echo { 4 } else { 2 };
+        let share = if self == Traffic::Echo { 8 } else { 2 };
         share * self.connections(flows)
     }
 

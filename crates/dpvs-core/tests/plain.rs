@@ -11,8 +11,8 @@ use dpvs_core::conn::ConnIndex;
 use dpvs_core::counters::Counter;
 use dpvs_core::net::{Prefix, Protocol};
 use dpvs_core::scheduler::Scheduler;
-use dpvs_core::tables::{Check, DestSettings, Forward, ServiceKey, ServiceSettings};
-use dpvs_core::testing::{Lab, Outcome, PacketBuilder, end, service_key};
+use dpvs_core::tables::{Check, DestSettings, Forward, ServiceKey, ServiceSettings, Tunnel};
+use dpvs_core::testing::{Lab, Outcome, PacketBuilder, end, service_key, tunneled};
 use etherparse::{NetSlice, SlicedPacket, TransportSlice};
 use proptest::prelude::*;
 
@@ -277,4 +277,21 @@ proptest! {
             prop_assert_eq!(known(&short), known(&long), "{:?}", step);
         }
     }
+}
+
+/// The connection has addresses of both families, so the short form of its key is not in the table.
+#[test]
+fn a_ping_of_a_tunnel_to_the_other_family_is_not_answered_here_while_it_stands() {
+    let key = service_key(Protocol::Icmp, OWN, 0);
+    let server = (end("2001:db8:a::10", 0), tunneled(Tunnel::default()));
+    let mut lab = Lab::new(1);
+    lab.serve(&key, ServiceSettings::new(Scheduler::Rr), &[server]);
+    let ping = |id| PacketBuilder::new(CLIENTS[0], OWN).ping(id, 1, &[0x5a; 8]);
+    let (first, second) = (ping(1), ping(2));
+    lab.send(0, &first).sent();
+    lab.change(|draft| draft.del_service(&key).unwrap());
+    // From now on pings of the address are answered here.
+    lab.send(0, &second).sent();
+    lab.send(0, &second).sent();
+    assert_eq!(lab.send(0, &first), Outcome::Dropped(DropReason::DestGone));
 }
