@@ -156,7 +156,7 @@ impl ConnTable {
     /// Notes a packet of a connection, found by one of its keys.
     #[inline]
     pub(crate) fn touch(&mut self, found: Found, now: Millis, timeout_ms: u32) {
-        self.clock = self.clock.max(now);
+        self.tick(now);
         let Some(record) = self.record_mut(found.index) else { return };
         record.restart(now, timeout_ms);
         let [inbound, outbound] = &mut record.packets;
@@ -172,7 +172,7 @@ impl ConnTable {
 
     /// Lets a connection's time start anew, without a packet found by its keys.
     pub(crate) fn refresh(&mut self, index: ConnIndex, now: Millis, timeout_ms: u32) {
-        self.clock = self.clock.max(now);
+        self.tick(now);
         if let Some(record) = self.record_mut(index) {
             record.restart(now, timeout_ms);
         }
@@ -204,7 +204,7 @@ impl ConnTable {
     /// Writes everything of a connection but its keys.
     fn write(&mut self, index: ConnIndex, conn: &Conn) {
         let latest = conn.mtu_told_at.map_or(conn.last_seen, |told| conn.last_seen.max(told));
-        self.clock = self.clock.max(latest);
+        self.tick(latest);
         let words = conn.rare();
         let at = position(index.0);
         let Some(record) = self.slab.get_mut(at) else { return };
@@ -398,7 +398,7 @@ impl ConnTable {
 
     /// Takes one timer that has fired, and sets it again where the connection was used since.
     pub fn pop_timer(&mut self, now: Millis) -> Timer {
-        self.clock = self.clock.max(now);
+        self.tick(now);
         let Some(index) = self.wheel.pop_due(now) else { return Timer::None };
         let Some(view) = self.view(ConnIndex(index)) else { return Timer::Used };
         let due = view.expires_at();
