@@ -6,7 +6,9 @@
 
 pub mod chart;
 pub mod measure;
+pub mod network;
 pub mod pcap;
+pub mod process;
 pub mod traffic;
 
 use dpvs_core::net::Protocol;

@@ -14,23 +14,29 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A child that ends with this value.
 #[derive(Debug)]
-pub(crate) struct Process {
+pub struct Process {
     child: Child,
     is_stopped: bool,
 }
 
 impl Process {
-    pub(crate) fn start(command: &mut Command) -> anyhow::Result<Self> {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn start(command: &mut Command) -> anyhow::Result<Self> {
         let name = command.get_program().to_string_lossy().into_owned();
         let child = command.spawn().with_context(|| format!("cannot start {name}"))?;
         Ok(Process { child, is_stopped: false })
     }
 
-    pub(crate) fn child(&mut self) -> &mut Child {
+    /// The child itself.
+    pub fn child(&mut self) -> &mut Child {
         &mut self.child
     }
 
-    pub(crate) fn id(&self) -> u32 {
+    /// Its number.
+    pub fn id(&self) -> u32 {
         self.child.id()
     }
 
@@ -40,21 +46,30 @@ impl Process {
     }
 
     /// Lets it rest, so that another may have the processor.
-    pub(crate) fn pause(&mut self) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub fn pause(&mut self) -> anyhow::Result<()> {
         self.signal(Signal::SIGSTOP)?;
         self.is_stopped = true;
         Ok(())
     }
 
     /// Lets it go on.
-    pub(crate) fn resume(&mut self) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub fn resume(&mut self) -> anyhow::Result<()> {
         self.signal(Signal::SIGCONT)?;
         self.is_stopped = false;
         Ok(())
     }
 
     /// Fails if it has ended.
-    pub(crate) fn check(&mut self) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// That it has ended.
+    pub fn check(&mut self) -> anyhow::Result<()> {
         match self.child.try_wait()? {
             None => Ok(()),
             Some(status) => Err(anyhow!("it ended: {status}")),
@@ -62,7 +77,10 @@ impl Process {
     }
 
     /// The threads of a name, by number.
-    pub(crate) fn threads(&self, name: &str) -> anyhow::Result<Vec<u32>> {
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub fn threads(&self, name: &str) -> anyhow::Result<Vec<u32>> {
         let mut found = Vec::new();
         for task in fs::read_dir(format!("/proc/{}/task", self.id()))? {
             let path = task?.path();
@@ -76,7 +94,10 @@ impl Process {
     }
 
     /// How long a thread has run on a processor: unlike the clock it does not count what others took.
-    pub(crate) fn on_cpu(&self, thread: u32) -> anyhow::Result<Duration> {
+    ///
+    /// # Errors
+    /// If there is no such thread.
+    pub fn on_cpu(&self, thread: u32) -> anyhow::Result<Duration> {
         let path = format!("/proc/{}/task/{thread}/schedstat", self.id());
         let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
         let first = text.split_whitespace().next().context("schedstat is empty")?;
@@ -84,7 +105,10 @@ impl Process {
     }
 
     /// Bytes of memory in use.
-    pub(crate) fn resident_bytes(&self) -> anyhow::Result<u64> {
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub fn resident_bytes(&self) -> anyhow::Result<u64> {
         let text = fs::read_to_string(format!("/proc/{}/status", self.id()))?;
         let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let kilobytes = line.and_then(|rest| rest.trim().strip_suffix("kB"));
@@ -93,7 +117,10 @@ impl Process {
     }
 
     /// Ends it and waits for its end.
-    pub(crate) fn end(&mut self) -> anyhow::Result<ExitStatus> {
+    ///
+    /// # Errors
+    /// If it does not end.
+    pub fn end(&mut self) -> anyhow::Result<ExitStatus> {
         if self.is_stopped {
             self.resume()?;
         }
@@ -102,10 +129,10 @@ impl Process {
     }
 
     /// Waits so long for its end, at most.
-    pub(crate) fn ended_within(
-        &mut self,
-        patience: Duration,
-    ) -> anyhow::Result<Option<ExitStatus>> {
+    ///
+    /// # Errors
+    /// If it cannot be waited for.
+    pub fn ended_within(&mut self, patience: Duration) -> anyhow::Result<Option<ExitStatus>> {
         let began = Instant::now();
         while began.elapsed() < patience {
             if let Some(status) = self.child.try_wait()? {

@@ -3,11 +3,11 @@
 
 use crate::frames::BALANCER_MAC;
 use crate::plan::DEVICE;
-use crate::process::Process;
 use crate::wire::RING_BITS;
 use anyhow::{Context as _, bail};
 use dpvs_api::types::{ConfigApplyParams, ConfigSpec, DeviceFilter, Empty};
 use dpvs_api::{Client, method};
+use dpvs_bench::process::Process;
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
 use std::fs::{self, File};

@@ -12,9 +12,6 @@ mod frames;
 mod latency;
 mod pace;
 mod plan;
-#[path = "../replay/process.rs"]
-#[allow(dead_code, reason = "the replay pauses programs, too")]
-mod process;
 mod replies;
 mod stamp;
 mod testpmd;

@@ -2,9 +2,9 @@
 //! DPDK's own test program in the balancer's place: it swaps addresses and ports.
 
 use crate::balancer::Cpus;
-use crate::process::Process;
 use crate::wire::RING_BITS;
 use anyhow::{Context as _, bail};
+use dpvs_bench::process::Process;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{ChildStdin, ChildStdout, Command, Stdio};

@@ -3,10 +3,10 @@
 
 use crate::case::{Case, Sample};
 use crate::plan::{self, DEVICE};
-use crate::process::Process;
 use anyhow::{Context as _, bail};
 use dpvs_api::types::{ConfigApplyParams, ConfigSpec, DeviceFilter, Empty, LinkStats};
 use dpvs_api::{Client, method};
+use dpvs_bench::process::Process;
 use dpvs_bench::traffic::Traffic;
 use std::fmt::Write as _;
 use std::fs::{self, File};

@@ -13,7 +13,6 @@ mod case;
 mod floor;
 mod openings;
 mod plan;
-mod process;
 mod testpmd;
 mod workers;
 

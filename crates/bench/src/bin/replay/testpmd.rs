@@ -2,8 +2,8 @@
 //! DPDK's own test program, which swaps addresses and ports: the floor of what a packet costs.
 
 use crate::case::Sample;
-use crate::process::Process;
 use anyhow::{Context as _, bail};
+use dpvs_bench::process::Process;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{ChildStdin, ChildStdout, Command, Stdio};
