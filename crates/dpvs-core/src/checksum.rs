@@ -33,12 +33,14 @@ impl Checksum {
     }
 
     /// Updates the field for a change of what it covers.
+    #[inline]
     pub fn update(&mut self, delta: Delta) {
         let sum = u64::from(!u16::from_be_bytes(self.0)) + delta.0;
         self.0 = (!fold(sum)).to_be_bytes();
     }
 
     /// Updates a UDP checksum: "none" stays none, and a sum of zero is sent as 0xffff (RFC 768).
+    #[inline]
     pub fn update_udp(&mut self, delta: Delta) {
         if self.is_zero() {
             return;
@@ -61,6 +63,7 @@ pub struct Delta(u64);
 
 impl Delta {
     /// The change of one word.
+    #[inline]
     pub fn words(old: [u8; 2], new: [u8; 2]) -> Self {
         Delta(u64::from(!u16::from_be_bytes(old)) + u64::from(u16::from_be_bytes(new)))
     }
@@ -101,8 +104,13 @@ pub fn replace(place: &mut [u8], new: &[u8]) -> Delta {
 /// Sums `bytes` as 16-bit words, an odd last byte padded with zero; 0 only if all of them are.
 #[inline]
 pub fn sum(bytes: &[u8]) -> u64 {
-    // Two words at a time, in the order of this machine: the sum of swapped words is the swapped sum
-    // (RFC 1071 section 2 B).
+    u64::from(u16::from_be_bytes(native_sum(bytes).to_ne_bytes()))
+}
+
+/// Sums two words at a time, in the order of this machine: the sum of swapped words is the swapped sum
+/// (RFC 1071 section 2 B).
+#[inline]
+fn native_sum(bytes: &[u8]) -> u16 {
     let (quads, rest) = bytes.as_chunks::<4>();
     let mut total: u64 = quads.iter().map(|q| u64::from(u32::from_ne_bytes(*q))).sum();
     let (pairs, odd) = rest.as_chunks::<2>();
@@ -110,7 +118,7 @@ pub fn sum(bytes: &[u8]) -> u64 {
     if let [last] = odd {
         total += u64::from(u16::from_ne_bytes([*last, 0]));
     }
-    u64::from(u16::from_be_bytes(fold(total).to_ne_bytes()))
+    fold(total)
 }
 
 /// Adds the carries back: a one's complement sum in 16 bits.
@@ -121,12 +129,20 @@ pub fn fold(sum: u64) -> u16 {
     let sum = (sum & 0xffff) + (sum >> 16);
     let sum = (sum & 0xffff) + (sum >> 16);
     let sum = (sum & 0xffff) + (sum >> 16);
-    u16::try_from(sum).unwrap_or(u16::MAX)
+    let [low, high, ..] = sum.to_le_bytes();
+    u16::from_le_bytes([low, high])
 }
 
 /// Returns whether what is summed holds its checksum: the whole sums to minus zero.
 pub fn verifies(sum: u64) -> bool {
     fold(sum) == 0xffff
+}
+
+/// Returns whether bytes that hold their checksum are whole.
+#[inline]
+pub fn is_good(bytes: &[u8]) -> bool {
+    // Minus zero is the same in either order.
+    native_sum(bytes) == 0xffff
 }
 
 /// Makes the checksum of a sum taken with the field as zero.
@@ -185,6 +201,7 @@ mod tests {
             let delta = replace(&mut data[at..at + len], &new[..len]);
             checksum.update(delta);
             prop_assert!(verifies(sum(&data) + u64::from(u16::from_be_bytes(checksum.0))));
+            prop_assert_eq!(is_good(&data), verifies(sum(&data)));
         }
 
         #[test]

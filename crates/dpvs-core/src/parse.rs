@@ -309,7 +309,7 @@ fn parse_v4(bytes: &[u8], l3: usize, packet: &mut Packet) -> Result<(), DropReas
     }
     // RFC 1812 section 5.2.2: a router verifies it. Ours is updated incrementally, so a wrong one
     // would stay wrong, but nothing may be decided by a damaged header.
-    if !crate::checksum::verifies(crate::checksum::sum(whole)) {
+    if !crate::checksum::is_good(whole) {
         return Err(DropReason::BadChecksum);
     }
     let l4 = l3 + header_len;

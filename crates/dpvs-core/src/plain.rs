@@ -58,7 +58,7 @@ impl Plain {
             && ethernet.ether_type == U16::new(EtherType::IPV4)
             && ip.version_ihl == VERSION_IHL
             && !ip.is_fragment()
-            && checksum::verifies(checksum::sum(ip.as_bytes()));
+            && checksum::is_good(ip.as_bytes());
         let total_len = ip.total_len.get();
         let end = EthernetHeader::LEN + usize::from(total_len);
         if !is_plain || end > bytes.len() {
@@ -189,7 +189,7 @@ impl Plain {
     #[inline]
     pub(crate) fn has_good_message(&self, bytes: &[u8]) -> bool {
         let message = bytes.get(L4..usize::from(self.end));
-        message.is_some_and(|message| checksum::verifies(checksum::sum(message)))
+        message.is_some_and(checksum::is_good)
     }
 
     fn message_mut<'a>(&self, bytes: &'a mut [u8]) -> Option<&'a mut [u8]> {

@@ -121,9 +121,7 @@ fn parse_v4(datagram: &[u8], l3: usize) -> Result<Header, DropReason> {
         dst: Address::v4(header.dst),
         protocol: header.protocol,
         len: u32::from(header.total_len.get()),
-        is_intact: datagram
-            .get(l3..l3 + header_len)
-            .is_some_and(|whole| checksum::verifies(checksum::sum(whole))),
+        is_intact: datagram.get(l3..l3 + header_len).is_some_and(checksum::is_good),
     })
 }
 

@@ -64,9 +64,14 @@ impl Ipv4Header {
     /// Takes one from the time to live, if there is one; returns the change for the checksum.
     #[inline]
     pub fn less_ttl(&mut self) -> Delta {
-        let old = [self.ttl, self.protocol];
-        self.ttl = self.ttl.saturating_sub(1);
-        Delta::words(old, [self.ttl, self.protocol])
+        match self.ttl.checked_sub(1) {
+            Some(less) => {
+                self.ttl = less;
+                // What is beside it in the word does not matter.
+                Delta::words([1, 0], [0, 0])
+            }
+            None => Delta::words([0, 0], [0, 0]),
+        }
     }
 
     /// Returns whether routers may not fragment it.
