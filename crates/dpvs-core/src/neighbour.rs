@@ -118,6 +118,8 @@ pub(crate) struct Neighbours {
     hash: foldhash::fast::RandomState,
     /// By the last byte of the address.
     recent: Box<[Recent; 256]>,
+    /// How often a neighbour was learned or forgotten.
+    changes: u64,
 }
 
 impl Neighbours {
@@ -126,17 +128,31 @@ impl Neighbours {
             buckets: vec![[None; BUCKET_LEN]; BUCKETS].into_boxed_slice(),
             hash: foldhash::fast::RandomState::default(),
             recent: Box::new([Recent::NONE; 256]),
+            changes: 0,
         }
     }
 
-    /// Returns the link address of a neighbour that frames have gone to lately.
+    /// Returns how often a neighbour was learned or forgotten: what [`Neighbours::recent`] said stands
+    /// until then.
     #[inline]
-    pub(crate) fn recent(&self, tables: &Tables, now: Millis, hop: NextHop) -> Option<Mac> {
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// Returns the link address of a neighbour that frames have gone to lately, and until when it can be
+    /// used without being looked up.
+    #[inline]
+    pub(crate) fn recent(
+        &self,
+        tables: &Tables,
+        now: Millis,
+        hop: NextHop,
+    ) -> Option<(Mac, Millis)> {
         let [.., last] = hop.address.v6_octets();
         let recent = self.recent.get(usize::from(last))?;
         let is_good =
             recent.hop == hop && recent.generation == tables.generation() && now < recent.until;
-        is_good.then_some(recent.mac)
+        is_good.then_some((recent.mac, recent.until))
     }
 
     fn set_recent(&mut self, recent: Recent) {
@@ -144,6 +160,11 @@ impl Neighbours {
         if let Some(place) = self.recent.get_mut(usize::from(last)) {
             *place = recent;
         }
+    }
+
+    fn unset_recent(&mut self, hop: NextHop) {
+        self.set_recent(Recent { hop, ..Recent::NONE });
+        self.changes = self.changes.wrapping_add(1);
     }
 
     fn bucket(&mut self, hop: NextHop) -> &mut [Option<Entry>] {
@@ -154,7 +175,7 @@ impl Neighbours {
 
     /// Says where a frame for a neighbour goes, and whether to ask for it.
     pub(crate) fn resolve(&mut self, tables: &Tables, now: Millis, hop: NextHop) -> Resolution {
-        if let Some(mac) = self.recent(tables, now, hop) {
+        if let Some((mac, _)) = self.recent(tables, now, hop) {
             return Resolution { link: Link::Known(mac), ask: false };
         }
         let generation = tables.generation();
@@ -211,7 +232,7 @@ impl Neighbours {
     /// that speaks to us does.
     pub(crate) fn learn(&mut self, now: Millis, update: NeighbourUpdate, make: bool) -> bool {
         let hop = NextHop { port: update.port, address: update.address };
-        self.set_recent(Recent { hop, ..Recent::NONE });
+        self.unset_recent(hop);
         let bucket = self.bucket(hop);
         let stands = bucket.iter().flatten().any(|entry| entry.hop == hop);
         if !stands && !make {
@@ -230,7 +251,7 @@ impl Neighbours {
 
     /// Forgets a neighbour.
     pub(crate) fn forget(&mut self, hop: NextHop) {
-        self.set_recent(Recent { hop, ..Recent::NONE });
+        self.unset_recent(hop);
         for place in self.bucket(hop) {
             if place.is_some_and(|entry| entry.hop == hop) {
                 *place = None;

@@ -4,7 +4,7 @@
 
 use dpvs_core::key::Address;
 use dpvs_core::neighbour::NeighbourUpdate;
-use dpvs_core::net::Mac;
+use dpvs_core::net::{Mac, Protocol};
 use dpvs_core::testing::{Lab, Outcome, PacketBuilder};
 use dpvs_core::{PortId, Verdict};
 
@@ -74,4 +74,29 @@ fn an_arp_answer_is_told_each_time() {
     let expected = NeighbourUpdate { address: Address::v4([10, 1, 1, 77]), ..update() };
     assert_eq!(told(&mut lab, &frame), [expected]);
     assert_eq!(told(&mut lab, &frame), [expected]);
+}
+
+/// Tells worker 0 by ARP that 10.1.1.77 is at `mac`.
+fn move_to(lab: &mut Lab, mac: Mac) {
+    let mut frame = [&PacketBuilder::OUR_MAC[..], &mac.0, &[8, 6, 0, 1, 8, 0, 6, 4, 0, 2]].concat();
+    frame.extend(mac.0);
+    frame.extend([10, 1, 1, 77]);
+    frame.extend(PacketBuilder::OUR_MAC);
+    frame.extend([10, 1, 1, 2]);
+    assert_eq!(lab.send(0, &frame), Outcome::Other(Verdict::Consumed));
+}
+
+#[test]
+fn a_server_that_moves_gets_the_next_packet_of_a_connection_that_stands() {
+    // The way to it is remembered for a tenth of a second; what is heard of it counts at once.
+    let mut lab = Lab::new(1);
+    lab.service(Protocol::Udp, "203.0.113.80", 53, &[("10.1.1.77", 53)]);
+    let packet = PacketBuilder::new("198.51.100.10", "203.0.113.80").udp(4000, 53, b"first");
+    move_to(&mut lab, MAC);
+    for _ in 0..3 {
+        assert_eq!(lab.send(0, &packet).sent()[..6], MAC.0);
+    }
+    let elsewhere = Mac([2, 0, 0, 0, 1, 0x77]);
+    move_to(&mut lab, elsewhere);
+    assert_eq!(lab.send(0, &packet).sent()[..6], elsewhere.0);
 }

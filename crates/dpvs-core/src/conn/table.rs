@@ -86,6 +86,8 @@ pub struct ConnTable {
     capacity: usize,
     hash: foldhash::quality::RandomState,
     wheel: Wheel,
+    /// How often a key was written to the index or taken from it.
+    pub(super) changes: u64,
 }
 
 impl ConnTable {
@@ -107,12 +109,19 @@ impl ConnTable {
             capacity,
             hash: foldhash::quality::RandomState::default(),
             wheel: Wheel::with_capacity(capacity),
+            changes: 0,
         }
     }
 
     /// Returns how many connections there are.
     pub fn len(&self) -> usize {
         self.len
+    }
+
+    /// Returns how often the index has changed: what was found stands as long as it does not.
+    #[inline]
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// Returns whether there are none.
@@ -246,6 +255,7 @@ impl ConnTable {
     }
 
     fn set_slot(&mut self, at: usize, slot: Slot) {
+        self.changes = self.changes.wrapping_add(1);
         if let Some(place) = self.slots.get_mut(at & self.mask) {
             *place = slot;
         }

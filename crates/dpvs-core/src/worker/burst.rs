@@ -1,14 +1,23 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A burst's way: read, find, decide and rewrite, each stage over the whole burst.
 
-use super::Worker;
 use super::plain::Arrival;
 use super::process::{Context, to_kernel};
+use super::{Worker, WorkerState};
+use crate::conn::Found;
 use crate::key::Key;
 use crate::parse::{Kind, Packet, parse_into};
 use crate::plain::Plain;
 use crate::tables::Tables;
 use crate::{BURST, DropReason, Frame, Millis, Verdict};
+
+/// A frame of a burst that is not plain, or does not go the shortest way: what was read of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Other {
+    packet: Packet,
+    kind: Result<Kind, DropReason>,
+    key: Option<Key>,
+}
 
 impl Worker {
     /// Decides about frames that came in by ports, and rewrites those that go on.
@@ -58,34 +67,30 @@ impl Worker {
     ) {
         let tables = &*self.tables;
         let state = &mut self.state;
-        let packets = &mut *self.packets;
+        let others = &mut *self.others;
         state.conns.tick(now);
         let mut plains: [Option<Plain>; BURST] = [None; BURST];
-        let mut kinds = [Err(DropReason::TruncatedHeader); BURST];
-        let mut keys: [Option<Key>; BURST] = [None; BURST];
         let mut are_all_plain = true;
-        let places = plains.iter_mut().zip(packets.iter_mut()).zip(&mut kinds).zip(&mut keys);
-        for ((((plain, packet), kind), key), frame) in places.zip(frames.iter()) {
+        for (plain, frame) in plains.iter_mut().zip(frames.iter()) {
             *plain = read_plain(tables, frame);
-            if plain.is_none() {
-                are_all_plain = false;
-                *kind = parse_frame(tables, frame, packet);
-                if let Ok(Kind::Ip) = kind {
-                    *key = packet.key();
-                }
-            }
+            are_all_plain &= plain.is_some();
         }
         let mut found = [None; BURST];
         let tuples = plains.iter().map(|plain| plain.as_ref().map(|plain| &plain.tuple));
         state.conns.find_burst(tuples, &mut found);
         if !are_all_plain {
-            state.conns.find_burst(keys.iter().map(Option::as_ref), &mut found);
+            for ((other, plain), frame) in others.iter_mut().zip(&plains).zip(frames.iter()) {
+                other.read(tables, frame, plain.is_some());
+            }
+            let len = frames.len();
+            let keys = others.iter().take(len).map(|other| other.key.as_ref());
+            state.conns.find_burst(keys, &mut found);
         }
+        let changes = state.conns.changes();
         state.look_ahead(tables, &found);
-        let stages = packets.iter_mut().zip(&plains).zip(&kinds).zip(&keys).zip(&found);
-        let frames = frames.iter_mut().zip(verdicts);
-        let arrival = Arrival { tables, now, is_handed };
-        for (((((packet, plain), kind), key), found), (frame, verdict)) in stages.zip(frames) {
+        let arrival = Arrival { tables, now, changes, is_handed };
+        let frames = frames.iter_mut().zip(verdicts).zip(plains.iter().zip(&found));
+        for (at, ((frame, verdict), (plain, found))) in frames.enumerate() {
             if let Some(plain) = plain {
                 let shortest = match found {
                     Some(found) => state.forward_plain(arrival, frame, plain, *found),
@@ -97,23 +102,52 @@ impl Worker {
                     continue;
                 }
             }
-            let (port, plain) = (frame.rx().port, plain.as_ref());
-            let context = Context { tables, now, port, plain, is_handed, meets_here: false };
-            let (kind, key) = match plain {
-                Some(plain) => {
-                    let is_spread = plain.spread(frame.bytes(), packet);
-                    let kind = is_spread.map(|()| Kind::Ip).ok_or(DropReason::MalformedHeader);
-                    (kind, Some(Key::from(plain.tuple)))
-                }
-                None => (*kind, *key),
-            };
-            *verdict = match kind {
-                Err(reason) => Verdict::Drop(reason),
-                Ok(Kind::Ip) => state.decide(&context, frame, packet, key.as_ref(), *found),
-                Ok(Kind::Arp(offset)) => state.arp(&context, frame, offset),
-                Ok(Kind::Other) => to_kernel(&context, DropReason::NotIp),
-            };
+            let Some(other) = others.get_mut(at) else { break };
+            *verdict = state.decide_other(arrival, frame, other, (plain.as_ref(), *found));
             state.count_end(verdict);
+        }
+    }
+}
+
+impl Other {
+    /// Nothing that has been read.
+    pub(super) const NONE: Other =
+        Other { packet: Packet::NONE, kind: Err(DropReason::TruncatedHeader), key: None };
+
+    /// Reads a frame, unless it is plain.
+    fn read<F: Frame>(&mut self, tables: &Tables, frame: &F, is_plain: bool) {
+        self.key = None;
+        if is_plain {
+            return;
+        }
+        self.kind = parse_frame(tables, frame, &mut self.packet);
+        if let Ok(Kind::Ip) = self.kind {
+            self.key = self.packet.key();
+        }
+    }
+}
+
+impl WorkerState {
+    /// Decides about a frame that does not go the shortest way.
+    fn decide_other<F: Frame>(
+        &mut self,
+        Arrival { tables, now, is_handed, .. }: Arrival<'_>,
+        frame: &mut F,
+        Other { packet, kind, key }: &mut Other,
+        (plain, found): (Option<&Plain>, Option<Found>),
+    ) -> Verdict {
+        let port = frame.rx().port;
+        let context = Context { tables, now, port, plain, is_handed, meets_here: false };
+        if let Some(plain) = plain {
+            let is_spread = plain.spread(frame.bytes(), packet);
+            *kind = is_spread.map(|()| Kind::Ip).ok_or(DropReason::MalformedHeader);
+            *key = Some(Key::from(plain.tuple));
+        }
+        match *kind {
+            Err(reason) => Verdict::Drop(reason),
+            Ok(Kind::Ip) => self.decide(&context, frame, packet, key.as_ref(), found),
+            Ok(Kind::Arp(offset)) => self.arp(&context, frame, offset),
+            Ok(Kind::Other) => to_kernel(&context, DropReason::NotIp),
         }
     }
 }

@@ -20,6 +20,7 @@ mod queries;
 mod query_share;
 mod sessions;
 mod tunnel_errors;
+mod ways;
 
 pub use control::{Command, ConnFilter, ConnInfo, ConnQuery, Event};
 
@@ -73,8 +74,8 @@ impl MadeFrame {
 pub struct Worker {
     tables: Arc<Tables>,
     state: WorkerState,
-    /// Places for the packets of a burst.
-    packets: Box<[Packet; BURST]>,
+    /// Places for the frames of a burst that are not plain.
+    others: Box<[burst::Other; BURST]>,
     control: control::Control,
 }
 
@@ -98,6 +99,8 @@ struct WorkerState {
     prohibited: TokenBucket,
     recorder: Recorder,
     answered: plain::Answered,
+    /// The ways that plain packets have gone lately.
+    ways: ways::Ways,
     made_errors: TokenBucket,
     made: ArrayVec<MadeFrame, MADE_MAX>,
     learned: ArrayVec<NeighbourUpdate, LEARNED_MAX>,
@@ -132,11 +135,12 @@ impl Worker {
                 prohibited: TokenBucket::default(),
                 recorder: Recorder::new(),
                 answered: plain::Answered::default(),
+                ways: ways::Ways::new(),
                 made_errors: TokenBucket::default(),
                 made: ArrayVec::new(),
                 learned: ArrayVec::new(),
             },
-            packets: Box::new([Packet::NONE; BURST]),
+            others: Box::new([burst::Other::NONE; BURST]),
             control: control::Control::new(commands, events),
         }
     }

@@ -9,12 +9,10 @@ use crate::conn::{Direction, Found};
 use crate::counters::{Counter, TrafficCounters};
 use crate::icmp::generate::is_host;
 use crate::key::Address;
-use crate::neighbour::Neighbours;
-use crate::net::{Family, Mac, Protocol};
+use crate::net::{Family, Protocol};
 use crate::plain::Plain;
 use crate::tables::{Check, Forward, Tables};
-use crate::wire::{EthernetHeader, view_mut};
-use crate::{BURST, DropReason, Frame, Millis, NextHop, PortId, Verdict};
+use crate::{BURST, DropReason, Frame, Millis, Verdict};
 use std::hint::black_box;
 
 /// So many services, with their servers and counters, are in the cache of a processor.
@@ -25,6 +23,8 @@ const SERVICES_FEW: usize = 256;
 pub(super) struct Arrival<'a> {
     pub(super) tables: &'a Tables,
     pub(super) now: Millis,
+    /// How often the connections' table had changed when the burst's were found.
+    pub(super) changes: u64,
     /// It came from another worker.
     pub(super) is_handed: bool,
 }
@@ -71,7 +71,7 @@ impl WorkerState {
         found: Found,
     ) -> Option<Verdict> {
         let Arrival { tables, now, .. } = arrival;
-        let conn = self.conns.established(&plain.tuple, found, now)?;
+        let conn = self.conns.established(&plain.tuple, found, arrival.changes, now)?;
         let service = tables.service_by_id(conn.service())?;
         let dest = service.dest(conn.dest())?;
         let protocol = plain.tuple.protocol;
@@ -90,11 +90,12 @@ impl WorkerState {
         let own_ms = service.settings.conn_timeout_ms;
         let timeout_ms = conn.timeout_ms(plain.flags, &tables.timeouts, own_ms)?;
         let leaves_as = conn.leaves_as;
-        let [_, towards] = leaves_as.addresses.map(Address::from_v4_bits);
-        let way = Way::find(&self.neighbours, arrival, plain, towards)?;
+        let [_, towards] = leaves_as.addresses;
+        let way = self.ways.find(&self.neighbours, arrival, plain, towards)?;
         let method = conn.forward();
         let is_direct = method == Forward::Direct
-            && way.next_hop == dest.endpoint.address
+            && way.is_on_link
+            && Address::from_v4_bits(towards) == dest.endpoint.address
             && !tables.limits.pass_takes_ttl;
         if !(method.sees_replies() || is_direct) {
             return None;
@@ -145,7 +146,8 @@ impl WorkerState {
         {
             return None;
         }
-        let way = Way::find(&self.neighbours, arrival, plain, src)?;
+        let [towards, _] = plain.tuple.addresses;
+        let way = *self.ways.find(&self.neighbours, arrival, plain, towards)?;
         self.count_received(arrival, plain);
         if !self.may_echo(tables, now, ends) {
             return Some(Verdict::Drop(DropReason::IcmpEchoLimited));
@@ -170,46 +172,6 @@ impl WorkerState {
         if !arrival.is_handed {
             self.counters.icmp_messages.received.add(Family::V4, icmp_type);
         }
-    }
-}
-
-/// Where a plain packet goes, all of it known.
-#[derive(Clone, Copy)]
-struct Way {
-    port: PortId,
-    next_hop: Address,
-    src: Mac,
-    dst: Mac,
-}
-
-impl Way {
-    /// Finds the way to an address, if the packet is short enough for it and the next hop was used
-    /// lately.
-    #[allow(clippy::inline_always, reason = "a verdict handed on in memory waits for its store")]
-    #[inline(always)]
-    fn find(
-        neighbours: &Neighbours,
-        Arrival { tables, now, .. }: Arrival<'_>,
-        plain: &Plain,
-        towards: Address,
-    ) -> Option<Way> {
-        let way = tables.routes().way(towards)?;
-        let port = tables.port(way.port)?;
-        let mtu = if way.mtu == 0 { port.mtu } else { way.mtu.min(port.mtu) };
-        let next_hop = way.next_hop(towards);
-        let hop = NextHop { port: way.port, address: next_hop };
-        let dst = neighbours.recent(tables, now, hop)?;
-        let is_short = u32::from(plain.len()) <= mtu;
-        is_short.then_some(Way { port: way.port, next_hop, src: port.mac, dst })
-    }
-
-    #[allow(clippy::inline_always, reason = "a verdict handed on in memory waits for its store")]
-    #[inline(always)]
-    fn send<F: Frame>(&self, frame: &mut F, plain: &Plain) -> Option<Verdict> {
-        let ethernet = view_mut::<EthernetHeader>(frame.bytes_mut(), 0)?;
-        (ethernet.dst, ethernet.src) = (self.dst.0, self.src.0);
-        frame.truncate(usize::from(plain.end));
-        Some(Verdict::Transmit(self.port))
     }
 }
 
