@@ -75,24 +75,31 @@ impl Delta {
     }
 
     /// The change of a run of words, both of the same even length.
+    #[inline]
     pub fn runs(old: &[u8], new: &[u8]) -> Self {
         debug_assert_eq!(old.len(), new.len(), "a change keeps the length");
         debug_assert_eq!(old.len() % 2, 0, "a change covers whole words");
-        let mut sum = 0;
-        for (o, n) in old.as_chunks::<2>().0.iter().zip(new.as_chunks::<2>().0) {
-            sum += u64::from(!u16::from_be_bytes(*o)) + u64::from(u16::from_be_bytes(*n));
+        let ((old, old_rest), (new, new_rest)) = (old.as_chunks::<4>(), new.as_chunks::<4>());
+        let mut sum = Delta::default();
+        for (o, n) in old.iter().zip(new) {
+            sum = sum.and(Delta::pairs(u32::from_be_bytes(*o), u32::from_be_bytes(*n)));
         }
-        Delta(sum)
+        for (o, n) in old_rest.as_chunks::<2>().0.iter().zip(new_rest.as_chunks::<2>().0) {
+            sum = sum.and(Delta::words(*o, *n));
+        }
+        sum
     }
 
     /// Both changes together.
     #[must_use]
+    #[inline]
     pub fn and(self, other: Delta) -> Self {
         Delta(self.0 + other.0)
     }
 }
 
 /// Replaces a run of words and returns the change.
+#[inline]
 pub fn replace(place: &mut [u8], new: &[u8]) -> Delta {
     let delta = Delta::runs(place, new);
     if place.len() == new.len() {

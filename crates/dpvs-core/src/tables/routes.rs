@@ -124,12 +124,11 @@ impl Routes {
 
     /// The same, as it stands.
     #[inline]
-    pub(crate) fn way(&self, address: Address) -> Option<&Way> {
-        let list = match address.family() {
-            Family::V4 => &self.v4,
-            Family::V6 => &self.v6,
-        };
-        list.ways.iter().find(|way| address.bits() & way.mask == way.network)
+    fn way(&self, address: Address) -> Option<&Way> {
+        match address.v4_bits() {
+            Some(address) => self.way_v4(address),
+            None => self.v6.ways.iter().find(|way| address.bits() & way.mask == way.network),
+        }
     }
 
     /// The same for an IPv4 address of 32 bits, which takes half as long.

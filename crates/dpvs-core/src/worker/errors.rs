@@ -67,9 +67,9 @@ impl WorkerState {
     ) -> (Verdict, Outcome) {
         let tables = context.tables;
         let is_served = tables.is_served(packet.dst);
-        let is_own = tables.address(packet.dst).is_some();
+        let is_own = || tables.address(packet.dst).is_some();
         // Errors about the host's own packets belong to its stack.
-        if !is_served && (packet.is_link_group || is_own) {
+        if !is_served && (packet.is_link_group || is_own()) {
             let used = self.about_tunnel(context, frame, packet, kind);
             return used.unwrap_or_else(|| ended(to_kernel(context, DropReason::IcmpUnrelated)));
         }
@@ -91,6 +91,7 @@ impl WorkerState {
                 // Connections come first: their local ports may be such as tunnels have.
                 let is_strange =
                     matches!(reason, DropReason::IcmpUnrelated | DropReason::IcmpQuoteProtocol);
+                let is_own = is_own();
                 if is_own
                     && is_strange
                     && let Some(used) = self.about_tunnel(context, frame, packet, kind)
