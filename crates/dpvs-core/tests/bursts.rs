@@ -25,7 +25,8 @@ struct Step {
     v6: bool,
 }
 
-fn lab(method: Forward) -> Lab {
+/// Connections of servers without weight end if `expires`; then none goes the shortest way.
+fn lab(method: Forward, expires: bool) -> Lab {
     let mut lab = Lab::with_addresses(1, PLACES);
     lab.change(|draft| draft.tables_mut().limits.icmp.mtu_gap_ms = 0);
     for (v6, protocol) in [
@@ -37,7 +38,7 @@ fn lab(method: Forward) -> Lab {
     ] {
         let port = if protocol.is_icmp() { 0 } else { 53 };
         let mut settings = ServiceSettings::new(Scheduler::Rr);
-        settings.expire_quiescent = true;
+        settings.expire_quiescent = expires;
         if method == Forward::Snat {
             let family = if v6 { Family::V6 } else { Family::V4 };
             let pool = (end(P[at(v6)], 0), DestSettings::new(method));
@@ -96,6 +97,7 @@ proptest! {
         method in prop_oneof![
             Just(Forward::FullNat), Just(Forward::Nat), Just(Forward::Snat), Just(Forward::Direct),
         ],
+        expires in any::<bool>(),
         bursts in proptest::collection::vec(
             (
                 proptest::collection::vec((0u16..5, 0u8..12, any::<bool>()), 1..32),
@@ -106,7 +108,7 @@ proptest! {
             1..12,
         ),
     ) {
-        let (mut whole, mut single) = (lab(method), lab(method));
+        let (mut whole, mut single) = (lab(method, expires), lab(method, expires));
         let mut seen: Vec<Vec<u8>> = Vec::new();
         for (steps, pause, polls, weight) in bursts {
             let frames: Vec<_> = steps
@@ -139,4 +141,24 @@ proptest! {
             prop_assert_eq!(lives(&whole), lives(&single));
         }
     }
+}
+
+#[test]
+fn a_place_that_another_client_took_within_the_burst_is_not_taken_for_the_own() {
+    let mut lab = lab(Forward::FullNat, false);
+    let from = |client: u16| PacketBuilder::new(C[0], V[0]).tcp(40_000 + client, 53, SYN, &[]);
+    let ack = PacketBuilder::new(C[0], V[0]).tcp(40_001, 53, ACK, &[]);
+    assert!(matches!(lab.burst(0, &[from(1)])[..], [(Verdict::Transmit(_), _), ..]));
+    // Its time is over, and no timer has fired: the first frame ends it, the second takes its place,
+    // and the third was found there.
+    lab.now = lab.now + 3_600_000;
+    let frames = [ack, from(2), from(1)];
+    let sent = sent(lab.burst(0, &frames), frames.len());
+    let [(ended, _), (Verdict::Transmit(_), second), (Verdict::Transmit(_), third)] = &sent[..]
+    else {
+        panic!("two are sent: {sent:?}");
+    };
+    assert!(ended.is_drop());
+    assert_ne!(ends_of(second), ends_of(third), "each has a local port of its own");
+    assert_eq!(lab.connections(), 2);
 }

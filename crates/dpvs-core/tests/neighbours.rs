@@ -4,7 +4,8 @@
 
 use dpvs_core::key::Address;
 use dpvs_core::neighbour::NeighbourUpdate;
-use dpvs_core::net::{Mac, Protocol};
+use dpvs_core::net::{Mac, Prefix, Protocol};
+use dpvs_core::tables::{Route, Scope};
 use dpvs_core::testing::{Lab, Outcome, PacketBuilder};
 use dpvs_core::{PortId, Verdict};
 
@@ -39,6 +40,16 @@ fn update() -> NeighbourUpdate {
     }
 }
 
+/// 10.1.1.77's answer, from `mac`.
+fn arp_answer(mac: Mac) -> Vec<u8> {
+    let mut frame = [&PacketBuilder::OUR_MAC[..], &mac.0, &[8, 6, 0, 1, 8, 0, 6, 4, 0, 2]].concat();
+    frame.extend(mac.0);
+    frame.extend([10, 1, 1, 77]);
+    frame.extend(PacketBuilder::OUR_MAC);
+    frame.extend([10, 1, 1, 2]);
+    frame
+}
+
 #[test]
 fn an_answer_to_another_worker_is_told_to_it() {
     // Worker 0 asked, the device gave the answer to worker 1: IPv6 stood still.
@@ -66,11 +77,7 @@ fn an_advertisement_that_nobody_asked_for_makes_no_entry() {
 fn an_arp_answer_is_told_each_time() {
     // Worker 0 lost its entry, worker 1 got the answer and had a fresh one: worker 0 heard nothing.
     let mut lab = Lab::new(2);
-    let mut frame = [&PacketBuilder::OUR_MAC[..], &MAC.0, &[8, 6, 0, 1, 8, 0, 6, 4, 0, 2]].concat();
-    frame.extend(MAC.0);
-    frame.extend([10, 1, 1, 77]);
-    frame.extend(PacketBuilder::OUR_MAC);
-    frame.extend([10, 1, 1, 2]);
+    let frame = arp_answer(MAC);
     let expected = NeighbourUpdate { address: Address::v4([10, 1, 1, 77]), ..update() };
     assert_eq!(told(&mut lab, &frame), [expected]);
     assert_eq!(told(&mut lab, &frame), [expected]);
@@ -78,12 +85,7 @@ fn an_arp_answer_is_told_each_time() {
 
 /// Tells worker 0 by ARP that 10.1.1.77 is at `mac`.
 fn move_to(lab: &mut Lab, mac: Mac) {
-    let mut frame = [&PacketBuilder::OUR_MAC[..], &mac.0, &[8, 6, 0, 1, 8, 0, 6, 4, 0, 2]].concat();
-    frame.extend(mac.0);
-    frame.extend([10, 1, 1, 77]);
-    frame.extend(PacketBuilder::OUR_MAC);
-    frame.extend([10, 1, 1, 2]);
-    assert_eq!(lab.send(0, &frame), Outcome::Other(Verdict::Consumed));
+    assert_eq!(lab.send(0, &arp_answer(mac)), Outcome::Other(Verdict::Consumed));
 }
 
 #[test]
@@ -99,4 +101,47 @@ fn a_server_that_moves_gets_the_next_packet_of_a_connection_that_stands() {
     let elsewhere = Mac([2, 0, 0, 0, 1, 0x77]);
     move_to(&mut lab, elsewhere);
     assert_eq!(lab.send(0, &packet).sent()[..6], elsewhere.0);
+}
+
+#[test]
+fn a_route_that_is_set_gets_the_next_packet_of_a_connection_that_stands() {
+    // The way was remembered as one on the link, for longer than no time passes here.
+    let mut lab = Lab::new(1);
+    lab.service(Protocol::Udp, "203.0.113.80", 53, &[("10.1.1.77", 53)]);
+    let packet = PacketBuilder::new("198.51.100.10", "203.0.113.80").udp(4000, 53, b"first");
+    move_to(&mut lab, MAC);
+    for _ in 0..3 {
+        assert_eq!(lab.send(0, &packet).sent()[..6], MAC.0);
+    }
+    lab.change(|draft| {
+        let route = Route {
+            prefix: Prefix::containing([10, 1, 1, 77].into(), 32).unwrap(),
+            via: Some([10, 1, 1, 254].into()),
+            port: PortId(0),
+            src: None,
+            mtu: 0,
+            scope: Scope::Global,
+            metric: 0,
+            is_connected: false,
+        };
+        draft.add_route(route).unwrap();
+    });
+    for _ in 0..3 {
+        assert_eq!(lab.send(0, &packet).sent()[..6], [2, 0, 0, 0, 0, 3]);
+    }
+}
+
+#[test]
+fn a_server_that_gets_packets_all_the_time_is_asked_for_after_half_a_minute() {
+    let mut lab = Lab::new(1);
+    lab.service(Protocol::Udp, "203.0.113.80", 53, &[("10.1.1.77", 53)]);
+    let packet = PacketBuilder::new("198.51.100.10", "203.0.113.80").udp(4000, 53, b"again");
+    move_to(&mut lab, MAC);
+    let mut asked = Vec::new();
+    for ms in (0..31_000).step_by(50) {
+        assert_eq!(lab.send(0, &packet).sent()[..6], MAC.0, "after {ms} ms");
+        asked.extend(lab.workers[0].take_made().map(|_| ms));
+        lab.now = lab.now + 50;
+    }
+    assert_eq!(asked, [30_000], "milliseconds at which the neighbour was asked for");
 }
