@@ -93,7 +93,7 @@ impl ConnTable {
     /// it, and its loads do not depend on each other: so the misses of the index overlap, and then
     /// those of the records.
     pub(crate) fn find_burst<'a, K: Wanted + 'a>(
-        &self,
+        &mut self,
         keys: impl Iterator<Item = Option<&'a K>> + Clone,
         found: &mut [Option<Found>; BURST],
     ) {
@@ -122,5 +122,6 @@ impl ConnTable {
                 };
             }
         }
+        self.is_unchanged = true;
     }
 }

@@ -26,14 +26,13 @@ impl ConnTable {
         self.clock = self.clock.max(now);
     }
 
-    /// Returns the connection of a packet, if it is still the one that was found when there had been so
-    /// many changes, and its time is not over. The time of a pair of halves is its request's.
+    /// Returns the connection of a packet, if it is the one that was found, with its burst or since, and
+    /// its time is not over. The time of a pair of halves is its request's.
     #[inline]
     pub(crate) fn established(
         &mut self,
         tuple: &Tuple,
         found: Found,
-        changes: u64,
         now: Millis,
     ) -> Option<Established<'_>> {
         let at = position(found.index.0);
@@ -45,7 +44,7 @@ impl ConnTable {
         let entry = found.entry;
         let is_it = record.is_taken()
             && record.is_by_inbound()
-            && (self.changes == changes || record.narrow(entry)? == *tuple)
+            && (self.is_unchanged || record.narrow(entry)? == *tuple)
             && record.has_time(now)
             && record.packets.iter().all(|count| *count < u32::MAX);
         let other = match entry {

@@ -86,8 +86,8 @@ pub struct ConnTable {
     capacity: usize,
     hash: foldhash::quality::RandomState,
     wheel: Wheel,
-    /// How often a key was written to the index or taken from it.
-    pub(super) changes: u64,
+    /// No key was written to the index or taken from it since a burst's connections were found.
+    pub(super) is_unchanged: bool,
 }
 
 impl ConnTable {
@@ -109,19 +109,13 @@ impl ConnTable {
             capacity,
             hash: foldhash::quality::RandomState::default(),
             wheel: Wheel::with_capacity(capacity),
-            changes: 0,
+            is_unchanged: false,
         }
     }
 
     /// Returns how many connections there are.
     pub fn len(&self) -> usize {
         self.len
-    }
-
-    /// Returns how often the index has changed: what was found stands as long as it does not.
-    #[inline]
-    pub(crate) fn changes(&self) -> u64 {
-        self.changes
     }
 
     /// Returns whether there are none.
@@ -255,7 +249,7 @@ impl ConnTable {
     }
 
     fn set_slot(&mut self, at: usize, slot: Slot) {
-        self.changes = self.changes.wrapping_add(1);
+        self.is_unchanged = false;
         if let Some(place) = self.slots.get_mut(at & self.mask) {
             *place = slot;
         }

@@ -26,6 +26,7 @@ pub use icmp::{Check, ErrorSource, IcmpPolicy};
 pub use matching::{Match, Range};
 pub use network::{LocalAddress, Port, Scope, StaticNeighbour};
 pub use refusal::{Refusal, RefusalKind};
+pub(crate) use routes::smaller_mtu;
 pub use routes::{Route, RouteLookup, Routes};
 pub use service::{
     Laddr, Persistence, Service, ServiceId, ServiceKey, ServiceSettings, VirtualKey,

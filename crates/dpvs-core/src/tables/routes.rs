@@ -41,6 +41,12 @@ pub struct RouteLookup {
     pub src: Option<Address>,
 }
 
+/// Returns the longest packet where a route tells one, 0 if it does not, and a port or a tunnel another.
+#[inline]
+pub(crate) fn smaller_mtu(told: u32, limit: u32) -> u32 {
+    if told == 0 { limit } else { told.min(limit) }
+}
+
 /// All routes.
 #[derive(Clone, Debug, Default)]
 pub struct Routes {
@@ -62,9 +68,6 @@ pub(crate) struct Way {
     /// Bits of the prefix, and which of them count.
     network: u128,
     mask: u128,
-    /// The lower 32 of these, all that differs in IPv4.
-    network_v4: u32,
-    mask_v4: u32,
     via: Option<Address>,
     src: Option<Address>,
     /// Longest packet; 0 is the port's MTU.
@@ -88,24 +91,15 @@ impl Way {
     fn of(route: &Route) -> Self {
         let family = route.prefix.family();
         let host_bits = u32::from(family.bits() - route.prefix.len());
-        let network = Address::from(route.prefix.address()).bits();
-        let mask = u128::MAX.checked_shl(host_bits).unwrap_or(0);
         Way {
-            network,
-            mask,
-            network_v4: low(network),
-            mask_v4: low(mask),
+            network: Address::from(route.prefix.address()).bits(),
+            mask: u128::MAX.checked_shl(host_bits).unwrap_or(0),
             via: route.via.map(Address::from),
             src: route.src.map(Address::from),
             mtu: route.mtu,
             port: route.port,
         }
     }
-}
-
-fn low(bits: u128) -> u32 {
-    let [.., a, b, c, d] = bits.to_be_bytes();
-    u32::from_be_bytes([a, b, c, d])
 }
 
 impl Routes {
@@ -134,7 +128,9 @@ impl Routes {
     /// The same for an IPv4 address of 32 bits, which takes half as long.
     #[inline]
     pub(crate) fn way_v4(&self, address: u32) -> Option<&Way> {
-        self.v4.ways.iter().find(|way| address & way.mask_v4 == way.network_v4)
+        // All that differs in IPv4.
+        let low = |bits| u32::from_be_bytes(Address::from_bits(bits).v4_octets());
+        self.v4.ways.iter().find(|way| address & low(way.mask) == low(way.network))
     }
 
     pub(super) fn insert(&mut self, route: Route) {

@@ -86,9 +86,8 @@ impl Worker {
             let keys = others.iter().take(len).map(|other| other.key.as_ref());
             state.conns.find_burst(keys, &mut found);
         }
-        let changes = state.conns.changes();
         state.look_ahead(tables, &found);
-        let arrival = Arrival { tables, now, changes, is_handed };
+        let arrival = Arrival { tables, now, is_handed };
         let frames = frames.iter_mut().zip(verdicts).zip(plains.iter().zip(&found));
         for (at, ((frame, verdict), (plain, found))) in frames.enumerate() {
             if let Some(plain) = plain {
@@ -102,6 +101,7 @@ impl Worker {
                     continue;
                 }
             }
+            // Not in step with the others: that would cost plain frames seven instructions.
             let Some(other) = others.get_mut(at) else { break };
             *verdict = state.decide_other(arrival, frame, other, (plain.as_ref(), *found));
             state.count_end(verdict);

@@ -23,8 +23,6 @@ const SERVICES_FEW: usize = 256;
 pub(super) struct Arrival<'a> {
     pub(super) tables: &'a Tables,
     pub(super) now: Millis,
-    /// How often the connections' table had changed when the burst's were found.
-    pub(super) changes: u64,
     /// It came from another worker.
     pub(super) is_handed: bool,
 }
@@ -71,7 +69,7 @@ impl WorkerState {
         found: Found,
     ) -> Option<Verdict> {
         let Arrival { tables, now, .. } = arrival;
-        let conn = self.conns.established(&plain.tuple, found, arrival.changes, now)?;
+        let conn = self.conns.established(&plain.tuple, found, now)?;
         let service = tables.service_by_id(conn.service())?;
         let dest = service.dest(conn.dest())?;
         let protocol = plain.tuple.protocol;

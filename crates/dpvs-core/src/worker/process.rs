@@ -9,7 +9,9 @@ use crate::key::{Address, Key};
 use crate::net::{Family, Protocol};
 use crate::parse::{Packet, Payload, Span};
 use crate::plain::Plain;
-use crate::tables::{Dest, DestId, Forward, LocalAddress, RouteLookup, Service, ServiceId, Tables};
+use crate::tables::{
+    Dest, DestId, Forward, LocalAddress, RouteLookup, Service, ServiceId, Tables, smaller_mtu,
+};
 use crate::{DropReason, Frame, Millis, PortId, Verdict};
 
 /// A stage's view of one frame.
@@ -318,7 +320,7 @@ pub(super) fn route_to(
     if overhead > 0
         && let Some(mtu) = tables.path_mtus().find(now, target)
     {
-        route.mtu = if route.mtu == 0 { mtu } else { route.mtu.min(mtu) };
+        route.mtu = smaller_mtu(route.mtu, mtu);
     }
     Some(route)
 }
@@ -339,8 +341,7 @@ pub(super) fn too_big(
 /// Returns how long a packet of a family may be that goes out by a route with `overhead` bytes more.
 pub(super) fn mtu_of(tables: &Tables, family: Family, route: RouteLookup, overhead: usize) -> u32 {
     let port_mtu = tables.port(route.port).map_or(u32::MAX, |port| port.mtu);
-    let mtu = if route.mtu == 0 { port_mtu } else { route.mtu.min(port_mtu) };
-    let mtu = mtu.saturating_sub(u32::try_from(overhead).unwrap_or(0));
+    let mtu = smaller_mtu(route.mtu, port_mtu).saturating_sub(u32::try_from(overhead).unwrap_or(0));
     match family {
         Family::V4 => mtu,
         // Below 1280 the link itself would have to fragment (RFC 8200 section 5).

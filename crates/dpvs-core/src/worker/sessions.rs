@@ -168,10 +168,7 @@ impl WorkerState {
         let Context { tables, now, plain, is_handed, .. } = *context;
         // A ping has been counted as received.
         let plain = plain.filter(|plain| !plain.tuple.protocol.is_icmp())?;
-        // It was made, not found: whether it is the packet's is looked at.
-        let changes = self.conns.changes().wrapping_sub(1);
-        let arrival = plain::Arrival { tables, now, changes, is_handed };
-        self.forward_plain(arrival, frame, plain, found?)
+        self.forward_plain(plain::Arrival { tables, now, is_handed }, frame, plain, found?)
     }
 
     /// Chooses a real server, binds what its answers need, and makes the connection.

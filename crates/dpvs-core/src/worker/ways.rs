@@ -6,7 +6,7 @@ use crate::key::Address;
 use crate::neighbour::Neighbours;
 use crate::net::Mac;
 use crate::plain::Plain;
-use crate::tables::Tables;
+use crate::tables::{Tables, smaller_mtu};
 use crate::wire::{EthernetHeader, view_mut};
 use crate::{Frame, Millis, NextHop, PortId, Verdict};
 
@@ -88,7 +88,7 @@ fn look_up(
 ) -> Option<Way> {
     let route = tables.routes().way_v4(towards)?;
     let port = tables.port(route.port)?;
-    let mtu = if route.mtu == 0 { port.mtu } else { route.mtu.min(port.mtu) };
+    let mtu = smaller_mtu(route.mtu, port.mtu);
     let next_hop = route.next_hop(Address::from_v4_bits(towards));
     let hop = NextHop { port: route.port, address: next_hop };
     let (dst, until) = neighbours.recent(tables, now, hop)?;
