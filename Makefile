@@ -12,7 +12,7 @@ MAKEFLAGS += --no-print-directory
 # What Debian 12 must have to build and to run: DPDK and a compiler, then what the lab uses.
 PACKAGES := libdpdk-dev libclang-dev pkg-config gcc make libc6-dev \
 	iproute2 iputils-ping iputils-tracepath traceroute tcpdump ethtool procps \
-	curl netcat-openbsd socat util-linux python3 mount mandoc ipvsadm keepalived strace \
+	curl netcat-openbsd socat util-linux python3 mount mandoc ipvsadm keepalived kmod strace \
 	valgrind
 # What benchmarks use beside: testpmd, the floor of what a packet costs.
 BENCH_PACKAGES := dpdk-dev
