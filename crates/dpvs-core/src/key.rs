@@ -157,6 +157,14 @@ impl Tuple {
         let [sport, dport] = self.ports.map(u32::from);
         sport << 16 | dport
     }
+
+    /// Returns that of a packet that answers this one, as [`Key::reversed`] does.
+    #[inline]
+    pub(crate) fn reversed(&self) -> Option<Tuple> {
+        let ([src, dst], [sport, dport]) = (self.addresses, self.ports);
+        let ports = reversed_ports(self.protocol, sport, dport)?;
+        Some(Tuple { addresses: [dst, src], ports, protocol: self.protocol })
+    }
 }
 
 impl Hash for Tuple {
@@ -199,13 +207,18 @@ impl Key {
     /// An ICMP query's answer has the other type (RFC 792: 8 and 0, 13 and 14; RFC 4443: 128 and
     /// 129). `None` for a type that is not half of a query.
     pub fn reversed(&self) -> Option<Key> {
-        let (sport, dport) = if self.protocol.is_icmp() {
-            (self.sport, QueryType::from_ports(self.protocol, self.dport)?.opposite().ports())
-        } else {
-            (self.dport, self.sport)
-        };
+        let [sport, dport] = reversed_ports(self.protocol, self.sport, self.dport)?;
         Some(Key { src: self.dst, dst: self.src, sport, dport, protocol: self.protocol })
     }
+}
+
+/// The ports of an answer.
+#[inline]
+fn reversed_ports(protocol: Protocol, sport: u16, dport: u16) -> Option<[u16; 2]> {
+    if !protocol.is_icmp() {
+        return Some([dport, sport]);
+    }
+    Some([sport, QueryType::from_ports(protocol, dport)?.opposite().ports()])
 }
 
 /// The ICMP types that ask and answer.

@@ -18,9 +18,9 @@ use zerocopy::big_endian::U16;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 /// Version 4, five words.
-const VERSION_IHL: u8 = 0x45;
+pub(crate) const VERSION_IHL: u8 = 0x45;
 
-const ETHERNET_LEN: u16 = 14;
+pub(crate) const ETHERNET_LEN: u16 = 14;
 
 /// Where the transport header starts.
 const L4: usize = EthernetHeader::LEN + Ipv4Header::LEN;
@@ -32,6 +32,16 @@ struct Headers<T> {
     ethernet: EthernetHeader,
     ip: Ipv4Header,
     transport: T,
+}
+
+/// Returns whether a packet for the port with link address `mac` is whole IPv4 without options; its
+/// checksum is not looked at.
+#[inline]
+pub(crate) fn is_plain_ip(ethernet: &EthernetHeader, ip: &Ipv4Header, mac: Mac) -> bool {
+    ethernet.dst == mac.0
+        && ethernet.ether_type == U16::new(EtherType::IPV4)
+        && ip.version_ihl == VERSION_IHL
+        && !ip.is_fragment()
 }
 
 /// A plain packet.
@@ -54,14 +64,9 @@ impl Plain {
     pub(crate) fn read(bytes: &[u8], mac: Mac) -> Option<Plain> {
         let (headers, _) = Headers::<UdpHeader>::ref_from_prefix(bytes).ok()?;
         let Headers { ethernet, ip, transport } = headers;
-        let is_plain = ethernet.dst == mac.0
-            && ethernet.ether_type == U16::new(EtherType::IPV4)
-            && ip.version_ihl == VERSION_IHL
-            && !ip.is_fragment()
-            && checksum::is_good(ip.as_bytes());
         let total_len = ip.total_len.get();
         let end = EthernetHeader::LEN + usize::from(total_len);
-        if !is_plain || end > bytes.len() {
+        if !is_plain_ip(ethernet, ip, mac) || end > bytes.len() {
             return None;
         }
         let mut ports = [transport.sport.get(), transport.dport.get()];
@@ -96,6 +101,9 @@ impl Plain {
             }
             _ => return None,
         };
+        if !checksum::is_good(ip.as_bytes()) {
+            return None;
+        }
         let addresses = [u32::from_be_bytes(ip.src), u32::from_be_bytes(ip.dst)];
         Some(Plain {
             tuple: Tuple { addresses, ports, protocol },
@@ -176,6 +184,14 @@ impl Plain {
             icmp::settle_zero_v4(self.message_mut(bytes)?)?;
         }
         Some(())
+    }
+
+    /// Returns the type of an ICMP message.
+    #[inline]
+    pub(crate) fn icmp_type(&self) -> u8 {
+        let [_, kind] = self.tuple.ports;
+        let [icmp_type, _] = kind.to_be_bytes();
+        icmp_type
     }
 
     /// Returns whether this is an echo request.

@@ -9,7 +9,7 @@ mod icmp_shared;
 use dpvs_core::Verdict;
 use dpvs_core::net::{Family, Protocol};
 use dpvs_core::scheduler::Scheduler;
-use dpvs_core::tables::{DestSettings, Forward, ServiceSettings};
+use dpvs_core::tables::{Check, DestSettings, Forward, ServiceSettings};
 use dpvs_core::testing::{Lab, PacketBuilder, end, match_key, service_key};
 use icmp_shared::*;
 use proptest::prelude::*;
@@ -28,7 +28,11 @@ struct Step {
 /// Connections of servers without weight end if `expires`; then none goes the shortest way.
 fn lab(method: Forward, expires: bool) -> Lab {
     let mut lab = Lab::with_addresses(1, PLACES);
-    lab.change(|draft| draft.tables_mut().limits.icmp.mtu_gap_ms = 0);
+    lab.change(|draft| {
+        let policy = &mut draft.tables_mut().limits.icmp;
+        policy.mtu_gap_ms = 0;
+        policy.quoted_checksum = if expires { Check::Count } else { Check::Off };
+    });
     for (v6, protocol) in [
         (false, Protocol::Tcp),
         (false, Protocol::Udp),

@@ -151,6 +151,9 @@ fn a_way_that_fails_ends_a_connection_that_no_server_has_answered_if_that_is_wis
                 let error = session.error_by(ROUTER[at(v6)], Side::Server, kind, [0; 4], 8);
                 only_relayed(&mut lab, worker, Side::Server, &error);
                 reschedule_syn(&mut lab);
+                // From then on the way to the client is known: nothing else makes the next one slow.
+                let aged = session.error_by(ROUTER[at(v6)], Side::Server, TIME[at(v6)], [0; 4], 8);
+                only_relayed(&mut lab, worker, Side::Server, &aged);
                 let (outcome, counted) = tally(&mut lab, worker, &error);
                 session.assert_translated(Side::Server, &error, &outcome.sent());
                 assert_eq!(counted, ["icmp_error_relayed_out", "icmp_error_rescheduled_syn"]);

@@ -48,8 +48,19 @@ impl ConnTable {
     /// Finds the connection of a key.
     #[inline]
     pub fn find(&self, key: &Key) -> Option<Found> {
-        let hash = self.hash_of(key);
-        self.find_from(self.home(hash), hash, key)
+        self.find_one(key)
+    }
+
+    /// Finds the connection of a key in few bytes.
+    #[inline]
+    pub(crate) fn find_tuple(&self, tuple: &Tuple) -> Option<Found> {
+        self.find_one(tuple)
+    }
+
+    #[inline]
+    fn find_one(&self, wanted: &impl Wanted) -> Option<Found> {
+        let hash = self.hash_of(wanted);
+        self.find_from(self.home(hash), hash, wanted)
     }
 
     /// Returns whether what was found is still what the key leads to: connections end, and their

@@ -123,6 +123,12 @@ impl<'a> View<'a> {
         self.table.time(self.record.seen) + u64::from(self.record.timeout_ms)
     }
 
+    /// Returns when a path MTU was told about it last.
+    pub(crate) fn told_at(&self) -> Option<Millis> {
+        let [_, told, ..] = self.rare();
+        self.record.is_told().then(|| self.table.time(told))
+    }
+
     /// Returns its four ends.
     #[inline]
     pub(crate) fn sides(&self) -> Sides {
@@ -138,7 +144,7 @@ impl<'a> View<'a> {
     pub(super) fn whole(&self) -> Conn {
         let [inbound, outbound] = self.keys();
         let record = self.record;
-        let [template, told, in_high, out_high, words @ ..] = self.rare();
+        let [template, _, in_high, out_high, words @ ..] = self.rare();
         let [in_low, out_low] = record.packets;
         let state = self.state();
         let join = |high, low| u64::from(high) << u32::BITS | u64::from(low);
@@ -157,7 +163,7 @@ impl<'a> View<'a> {
                 State::Tcp(_) => Sequences::from_words(words),
                 _ => Sequences::default(),
             },
-            mtu_told_at: record.is_told().then(|| self.table.time(told)),
+            mtu_told_at: self.told_at(),
             in_packets: join(in_high, in_low),
             out_packets: join(out_high, out_low),
         }

@@ -3,6 +3,7 @@
 //!
 //! * [`quote`]: reads the packet that an error embeds, by offset, changing nothing.
 //! * [`translate`]: turns an error about our packet into one that its receiver understands.
+//! * `plain`: both of these at fixed places, for the errors that almost all are.
 //! * [`generate`]: makes an error out of the packet that it is about.
 //! * [`tunnel_quote`]: reads a quoted packet of one of our tunnels.
 //! * [`messages`]: how many of each type there were.
@@ -10,6 +11,7 @@
 
 pub mod generate;
 pub mod messages;
+pub(crate) mod plain;
 pub mod quote;
 pub mod recorder;
 mod shorten;

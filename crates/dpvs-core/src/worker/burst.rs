@@ -5,6 +5,7 @@ use super::plain::Arrival;
 use super::process::{Context, to_kernel};
 use super::{Worker, WorkerState};
 use crate::conn::Found;
+use crate::icmp::plain::PlainError;
 use crate::key::Key;
 use crate::parse::{Kind, Packet, parse_into};
 use crate::plain::Plain;
@@ -17,9 +18,18 @@ pub(super) struct Other {
     packet: Packet,
     kind: Result<Kind, DropReason>,
     key: Option<Key>,
+    /// A plain error; then nothing else was read.
+    error: Option<PlainError>,
 }
 
 impl Worker {
+    /// Returns the IP packet of a frame.
+    pub(super) fn parse<F: Frame>(&self, frame: &F) -> Option<Packet> {
+        let mut read = Other::NONE;
+        read.read(&self.tables, frame, false);
+        matches!(read.kind, Ok(Kind::Ip)).then_some(read.packet)
+    }
+
     /// Decides about frames that came in by ports, and rewrites those that go on.
     ///
     /// At most [`BURST`] frames are looked at; `verdicts` are theirs, in order. Every drop has been
@@ -80,7 +90,11 @@ impl Worker {
         state.conns.find_burst(tuples, &mut found);
         if !are_all_plain {
             for ((other, plain), frame) in others.iter_mut().zip(&plains).zip(frames.iter()) {
-                other.read(tables, frame, plain.is_some());
+                if plain.is_none() {
+                    other.read(tables, frame, true);
+                } else {
+                    other.key = None;
+                }
             }
             let len = frames.len();
             let keys = others.iter().take(len).map(|other| other.key.as_ref());
@@ -111,16 +125,30 @@ impl Worker {
 
 impl Other {
     /// Nothing that has been read.
-    pub(super) const NONE: Other =
-        Other { packet: Packet::NONE, kind: Err(DropReason::TruncatedHeader), key: None };
+    pub(super) const NONE: Other = Other {
+        packet: Packet::NONE,
+        kind: Err(DropReason::TruncatedHeader),
+        key: None,
+        error: None,
+    };
 
-    /// Reads a frame, unless it is plain.
-    fn read<F: Frame>(&mut self, tables: &Tables, frame: &F, is_plain: bool) {
-        self.key = None;
-        if is_plain {
+    /// Reads a frame. If it `may_be_short`, a plain error is read as such, and nothing else of it.
+    #[inline(never)]
+    fn read<F: Frame>(&mut self, tables: &Tables, frame: &F, may_be_short: bool) {
+        (self.key, self.error) = (None, None);
+        let rx = frame.rx();
+        if rx.checksum_bad {
+            self.kind = Err(DropReason::BadChecksum);
             return;
         }
-        self.kind = parse_frame(tables, frame, &mut self.packet);
+        let mac = tables.port(rx.port).map(|port| port.mac).unwrap_or_default();
+        if may_be_short {
+            self.error = PlainError::read(frame.bytes(), mac);
+            if self.error.is_some() {
+                return;
+            }
+        }
+        self.kind = parse_into(frame.bytes(), mac, &mut self.packet);
         if let Ok(Kind::Ip) = self.kind {
             self.key = self.packet.key();
         }
@@ -133,16 +161,22 @@ impl WorkerState {
         &mut self,
         Arrival { tables, now, is_handed, .. }: Arrival<'_>,
         frame: &mut F,
-        Other { packet, kind, key }: &mut Other,
+        other: &mut Other,
         (plain, found): (Option<&Plain>, Option<Found>),
     ) -> Verdict {
         let port = frame.rx().port;
         let context = Context { tables, now, port, plain, is_handed, meets_here: false };
         if let Some(plain) = plain {
-            let is_spread = plain.spread(frame.bytes(), packet);
-            *kind = is_spread.map(|()| Kind::Ip).ok_or(DropReason::MalformedHeader);
-            *key = Some(Key::from(plain.tuple));
+            let is_spread = plain.spread(frame.bytes(), &mut other.packet);
+            other.kind = is_spread.map(|()| Kind::Ip).ok_or(DropReason::MalformedHeader);
+            other.key = Some(Key::from(plain.tuple));
+        } else if let Some(error) = &other.error {
+            if let Some(verdict) = self.relay_plain(&context, frame, error) {
+                return verdict;
+            }
+            other.read(tables, frame, false);
         }
+        let Other { packet, kind, key, .. } = other;
         match *kind {
             Err(reason) => Verdict::Drop(reason),
             Ok(Kind::Ip) => self.decide(&context, frame, packet, key.as_ref(), found),
@@ -160,18 +194,4 @@ fn read_plain<F: Frame>(tables: &Tables, frame: &F) -> Option<Plain> {
         return None;
     }
     Plain::read(frame.bytes(), tables.port(rx.port)?.mac)
-}
-
-#[inline]
-pub(super) fn parse_frame<F: Frame>(
-    tables: &Tables,
-    frame: &F,
-    packet: &mut Packet,
-) -> Result<Kind, DropReason> {
-    let rx = frame.rx();
-    if rx.checksum_bad {
-        return Err(DropReason::BadChecksum);
-    }
-    let mac = tables.port(rx.port).map(|port| port.mac).unwrap_or_default();
-    parse_into(frame.bytes(), mac, packet)
 }

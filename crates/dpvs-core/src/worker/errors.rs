@@ -5,7 +5,7 @@
 use super::owners::{self, Owners};
 use super::process::{Context, mtu_of, route_to, to_kernel};
 use super::{WorkerState, direction_of};
-use crate::conn::{Conn, Direction, Found, Sides, State};
+use crate::conn::{Conn, ConnIndex, Direction, Found, Sides, State};
 use crate::counters::IcmpErrorCounters;
 use crate::forward::{self, Ends};
 use crate::icmp::quote::{self, Quote};
@@ -30,6 +30,15 @@ const QUOTED_L4_LEN_MIN: usize = 8;
 pub(super) struct Kind {
     pub(super) icmp_type: u8,
     pub(super) code: u8,
+}
+
+/// A path MTU that an error tells, and of which family's packet.
+pub(super) struct Told {
+    /// 0 if the error does not know it.
+    pub(super) mtu: u32,
+    pub(super) family: Family,
+    /// Length of the packet that was too big.
+    pub(super) quoted_len: u32,
 }
 
 impl WorkerState {
@@ -91,18 +100,13 @@ impl WorkerState {
                 // Connections come first: their local ports may be such as tunnels have.
                 let is_strange =
                     matches!(reason, DropReason::IcmpUnrelated | DropReason::IcmpQuoteProtocol);
-                let is_own = is_own();
-                if is_own
-                    && is_strange
+                if is_strange
+                    && is_own()
                     && let Some(used) = self.about_tunnel(context, frame, packet, kind)
                 {
                     return used;
                 }
-                // The host has the address too, and the error may be about its own packet.
-                if is_own && tables.is_hosts(packet.dst) {
-                    return ended(to_kernel(context, reason));
-                }
-                ended(Verdict::Drop(reason))
+                refused(context, packet.dst, reason)
             }
         }
     }
@@ -144,6 +148,24 @@ impl WorkerState {
         })
     }
 
+    /// Takes what an error about a connection of a virtual address may take of the limits.
+    pub(super) fn admit(
+        &mut self,
+        context: &Context<'_>,
+        virtual_: Address,
+    ) -> Result<(), DropReason> {
+        let (policy, now) = (&context.tables.limits.icmp, context.now);
+        // That of the address comes first: its flood must not use up what all have together.
+        let per_virtual = policy.relayed_per_virtual_per_s;
+        if !self.relayed_per_virtual.take(now, virtual_.bits(), per_virtual, per_virtual) {
+            return Err(DropReason::IcmpLimitedVirtual);
+        }
+        if !self.relayed.take(now, policy.relayed_per_s, policy.relayed_per_s) {
+            return Err(DropReason::IcmpLimited);
+        }
+        Ok(())
+    }
+
     /// Checks an error about a connection of ours: limits first, what costs more later.
     fn check(
         &mut self,
@@ -154,16 +176,7 @@ impl WorkerState {
         relation: &Relation<'_>,
     ) -> Result<(), DropReason> {
         let policy = &context.tables.limits.icmp;
-        let now = context.now;
-        // That of the address comes first: its flood must not use up what all have together.
-        let per_virtual = policy.relayed_per_virtual_per_s;
-        let virtual_ = relation.sides.virtual_.address.bits();
-        if !self.relayed_per_virtual.take(now, virtual_, per_virtual, per_virtual) {
-            return Err(DropReason::IcmpLimitedVirtual);
-        }
-        if !self.relayed.take(now, policy.relayed_per_s, policy.relayed_per_s) {
-            return Err(DropReason::IcmpLimited);
-        }
+        self.admit(context, relation.sides.virtual_.address)?;
         if !has_good_checksum(bytes, packet) {
             return Err(DropReason::IcmpBadChecksum);
         }
@@ -177,7 +190,9 @@ impl WorkerState {
         if packet.ttl <= 1 && relation.conn.forward.sees_replies() {
             return Err(DropReason::IcmpTtl);
         }
-        self.check_mtu(context, bytes, packet, (quote, kind), relation)
+        let Some(mtu) = mtu_told(bytes, packet, kind) else { return Ok(()) };
+        let told = Told { mtu, family: packet.family, quoted_len: quote.len };
+        self.check_mtu(context, &told, relation.found.index)
     }
 
     /// Checks that a quoted segment may be under way (RFC 5927 section 4.1): whoever guesses at an
@@ -207,32 +222,31 @@ impl WorkerState {
     }
 
     /// Checks the MTU of "fragmentation needed" and "packet too big" (RFC 5927 section 7).
-    fn check_mtu(
+    pub(super) fn check_mtu(
         &mut self,
         context: &Context<'_>,
-        bytes: &[u8],
-        packet: &Packet,
-        (quote, kind): (&Quote, Kind),
-        relation: &Relation<'_>,
+        told: &Told,
+        index: ConnIndex,
     ) -> Result<(), DropReason> {
-        let Some(mtu) = mtu_told(bytes, packet, kind) else { return Ok(()) };
-        let least = match packet.family {
+        let Told { mtu, family, quoted_len } = *told;
+        let least = match family {
             Family::V4 => MTU_V4_MIN,
             Family::V6 => MTU_V6_MIN,
         };
-        if mtu == 0 && packet.family == Family::V4 {
+        if mtu == 0 && family == Family::V4 {
             // A router older than RFC 1191: the receiver knows what to do (its section 5).
             self.counters.icmp_error_ptb_zero_mtu.add(1);
         } else if mtu < least {
             return Err(DropReason::IcmpMtuTooSmall);
-        } else if mtu >= quote.len {
+        } else if mtu >= quoted_len {
             self.counters.icmp_error_ptb_implausible.add(1);
         }
         let gap_ms = u64::from(context.tables.limits.icmp.mtu_gap_ms);
-        if relation.conn.mtu_told_at.is_some_and(|at| context.now.since(at) < gap_ms) {
+        let told_at = self.conns.view(index).and_then(|conn| conn.told_at());
+        if told_at.is_some_and(|at| context.now.since(at) < gap_ms) {
             return Err(DropReason::IcmpLimitedConnection);
         }
-        self.conns.note_told(relation.found.index, context.now);
+        self.conns.note_told(index, context.now);
         Ok(())
     }
 
@@ -291,16 +305,20 @@ impl WorkerState {
         direction: Direction,
     ) -> Verdict {
         if !verdict.is_drop() {
-            let counters = &self.counters;
-            let messages = &counters.icmp_messages;
-            let (counter, by_type) = match direction {
-                Direction::Inbound => (&counters.icmp_error_relayed_in, &messages.relayed_in),
-                Direction::Outbound => (&counters.icmp_error_relayed_out, &messages.relayed_out),
-            };
-            counter.add(1);
-            by_type.add(packet.family, kind.icmp_type);
+            self.count_relayed(packet.family, kind, direction);
         }
         verdict
+    }
+
+    pub(super) fn count_relayed(&self, family: Family, kind: Kind, direction: Direction) {
+        let counters = &self.counters;
+        let messages = &counters.icmp_messages;
+        let (counter, by_type) = match direction {
+            Direction::Inbound => (&counters.icmp_error_relayed_in, &messages.relayed_in),
+            Direction::Outbound => (&counters.icmp_error_relayed_out, &messages.relayed_out),
+        };
+        counter.add(1);
+        by_type.add(family, kind.icmp_type);
     }
 
     /// Cuts off what does not fit the way out, and extensions that are not to be seen. Nothing is
@@ -337,6 +355,19 @@ impl WorkerState {
 /// Returns the largest end not behind `end` that is an even distance behind `l4`.
 fn even(end: usize, l4: usize) -> usize {
     end - (end - l4) % 2
+}
+
+/// Ends an error for a reason. It goes to the host if that has the address too: the error may be about
+/// its own packet.
+pub(super) fn refused(
+    context: &Context<'_>,
+    receiver: Address,
+    reason: DropReason,
+) -> (Verdict, Outcome) {
+    if context.tables.is_hosts(receiver) {
+        return ended(to_kernel(context, reason));
+    }
+    ended(Verdict::Drop(reason))
 }
 
 /// Pairs a final verdict with what the recorder calls it.

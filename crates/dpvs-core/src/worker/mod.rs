@@ -15,6 +15,7 @@ mod local;
 mod owners;
 mod persistence;
 mod plain;
+mod plain_errors;
 mod process;
 mod queries;
 mod query_share;
@@ -31,7 +32,7 @@ use crate::icmp::recorder::Recorder;
 use crate::limiter::{Buckets, TokenBucket};
 use crate::neighbour::{Link, NeighbourUpdate, Neighbours};
 use crate::net::Mac;
-use crate::parse::{Kind, Packet, Payload, Span};
+use crate::parse::{Packet, Payload, Span};
 use crate::tables::{RouteLookup, Tables};
 use crate::wire::{EtherType, EthernetHeader, view_mut};
 use crate::{BURST, DropReason, Frame, Millis, NextHop, PortId, Verdict, WorkerId};
@@ -198,15 +199,6 @@ impl Worker {
     /// [`Worker::process_split`]'s. `None` if that cannot be.
     pub fn split<'a, F: Frame>(&self, frame: &'a F, mtu: u32) -> Option<fragment::Pieces<'a>> {
         fragment::split(frame.bytes(), &self.parse(frame)?, mtu)
-    }
-
-    /// Returns the IP packet of a frame.
-    fn parse<F: Frame>(&self, frame: &F) -> Option<Packet> {
-        let mut packet = Packet::NONE;
-        match burst::parse_frame(&self.tables, frame, &mut packet) {
-            Ok(Kind::Ip) => Some(packet),
-            _ => None,
-        }
     }
 
     /// Looks again at a frame with the verdict [`Verdict::Wait`].

@@ -89,7 +89,7 @@ impl WorkerState {
         let timeout_ms = conn.timeout_ms(plain.flags, &tables.timeouts, own_ms)?;
         let leaves_as = conn.leaves_as;
         let [_, towards] = leaves_as.addresses;
-        let way = self.ways.find(&self.neighbours, arrival, plain, towards)?;
+        let way = self.ways.find(&self.neighbours, arrival, (plain.len(), towards))?;
         let method = conn.forward();
         let is_direct = method == Forward::Direct
             && way.is_on_link
@@ -101,7 +101,7 @@ impl WorkerState {
         if !is_direct {
             plain.translate(frame.bytes_mut(), &leaves_as)?;
         }
-        let verdict = way.send(frame, plain)?;
+        let verdict = way.send(frame, plain.end)?;
         let (direction, request) = (conn.direction(), conn.request());
         conn.touch(now, timeout_ms);
         if let Some(request) = request {
@@ -116,7 +116,7 @@ impl WorkerState {
             count(&part.traffic, direction, len);
         }
         if protocol == Protocol::Icmp {
-            self.count_received(arrival, plain);
+            self.count_received(arrival, Family::V4, plain.icmp_type());
             self.counters.icmp_query_forwarded.add(u64::from(direction == Direction::Inbound));
         }
         Some(verdict)
@@ -145,14 +145,14 @@ impl WorkerState {
             return None;
         }
         let [towards, _] = plain.tuple.addresses;
-        let way = *self.ways.find(&self.neighbours, arrival, plain, towards)?;
-        self.count_received(arrival, plain);
+        let way = *self.ways.find(&self.neighbours, arrival, (plain.len(), towards))?;
+        self.count_received(arrival, Family::V4, plain.icmp_type());
         if !self.may_echo(tables, now, ends) {
             return Some(Verdict::Drop(DropReason::IcmpEchoLimited));
         }
         plain.answer(frame.bytes_mut())?;
         self.counters.icmp_echo_replied.add(1);
-        way.send(frame, plain)
+        way.send(frame, plain.end)
     }
 
     /// Notes that a ping of an address was answered as pings of most addresses are: by no policy of
@@ -164,11 +164,11 @@ impl WorkerState {
         self.answered = Answered { generation: tables.generation(), address };
     }
 
-    fn count_received(&self, arrival: Arrival<'_>, plain: &Plain) {
-        let [_, kind] = plain.tuple.ports;
-        let [icmp_type, _] = kind.to_be_bytes();
+    /// Counts an ICMP message that came in.
+    #[inline]
+    pub(super) fn count_received(&self, arrival: Arrival<'_>, family: Family, icmp_type: u8) {
         if !arrival.is_handed {
-            self.counters.icmp_messages.received.add(Family::V4, icmp_type);
+            self.counters.icmp_messages.received.add(family, icmp_type);
         }
     }
 }

@@ -5,7 +5,6 @@ use super::plain::Arrival;
 use crate::key::Address;
 use crate::neighbour::Neighbours;
 use crate::net::Mac;
-use crate::plain::Plain;
 use crate::tables::{Tables, smaller_mtu};
 use crate::wire::{EthernetHeader, view_mut};
 use crate::{Frame, Millis, NextHop, PortId, Verdict};
@@ -51,16 +50,15 @@ impl Ways {
         Ways { known: Box::new([none; 256]), passing: way }
     }
 
-    /// Finds the way to an address, if the packet is short enough for it and the next hop was used
-    /// lately.
+    /// Finds the way to an address for a packet of `len` bytes, if it is short enough and the next hop
+    /// was used lately.
     #[allow(clippy::inline_always, reason = "a verdict handed on in memory waits for its store")]
     #[inline(always)]
     pub(super) fn find(
         &mut self,
         neighbours: &Neighbours,
         Arrival { tables, now, .. }: Arrival<'_>,
-        plain: &Plain,
-        towards: u32,
+        (len, towards): (u16, u32),
     ) -> Option<&Way> {
         let [.., last] = towards.to_be_bytes();
         let place = self.known.get_mut(usize::from(last))?;
@@ -74,7 +72,7 @@ impl Ways {
             self.passing = look_up(neighbours, tables, now, towards, place)?;
             &self.passing
         };
-        (u32::from(plain.len()) <= way.mtu).then_some(way)
+        (u32::from(len) <= way.mtu).then_some(way)
     }
 }
 
@@ -102,13 +100,13 @@ fn look_up(
 }
 
 impl Way {
-    /// Writes the link addresses, and cuts what is behind the packet.
+    /// Writes the link addresses, and cuts what is behind the packet's end.
     #[allow(clippy::inline_always, reason = "a verdict handed on in memory waits for its store")]
     #[inline(always)]
-    pub(super) fn send<F: Frame>(&self, frame: &mut F, plain: &Plain) -> Option<Verdict> {
+    pub(super) fn send<F: Frame>(&self, frame: &mut F, end: u16) -> Option<Verdict> {
         let ethernet = view_mut::<EthernetHeader>(frame.bytes_mut(), 0)?;
         (ethernet.dst, ethernet.src) = (self.dst.0, self.src.0);
-        frame.truncate(usize::from(plain.end));
+        frame.truncate(usize::from(end));
         Some(Verdict::Transmit(self.port))
     }
 }
