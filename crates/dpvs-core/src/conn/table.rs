@@ -273,7 +273,7 @@ impl ConnTable {
     ///
     /// # Errors
     /// [`TableFull`]; nothing is changed.
-    pub fn insert(&mut self, conn: Conn) -> Result<ConnIndex, TableFull> {
+    pub fn insert(&mut self, conn: &Conn) -> Result<ConnIndex, TableFull> {
         let (has_inbound, has_outbound) =
             (conn.entries.has(Direction::Inbound), conn.entries.has(Direction::Outbound));
         debug_assert!(
@@ -293,7 +293,7 @@ impl ConnTable {
             self.free.push(index);
             return Err(TableFull);
         }
-        self.fill(index, &conn);
+        self.fill(index, conn);
         self.wheel.insert(index, conn.expires_at());
         Ok(ConnIndex(index))
     }

@@ -38,20 +38,20 @@ fn conn(n: u16) -> Conn {
 #[test]
 fn a_full_table_refuses_and_works_again_after_a_removal() {
     let mut table = ConnTable::with_capacity(2);
-    let first = table.insert(conn(1)).unwrap();
-    table.insert(conn(2)).unwrap();
-    assert_eq!(table.insert(conn(3)), Err(TableFull));
+    let first = table.insert(&conn(1)).unwrap();
+    table.insert(&conn(2)).unwrap();
+    assert_eq!(table.insert(&conn(3)), Err(TableFull));
     assert!(table.find(&conn(3).inbound).is_none());
     table.remove(first);
-    assert!(table.insert(conn(3)).is_ok());
+    assert!(table.insert(&conn(3)).is_ok());
     assert!(table.find(&conn(1).outbound).is_none());
 }
 
 #[test]
 fn a_used_connection_is_not_expired_and_an_idle_one_is() {
     let mut table = ConnTable::with_capacity(4);
-    let used = table.insert(conn(1)).unwrap();
-    let idle = table.insert(conn(2)).unwrap();
+    let used = table.insert(&conn(1)).unwrap();
+    let idle = table.insert(&conn(2)).unwrap();
     table.update(used, |conn| conn.last_seen = Millis(900));
     let expired = |table: &mut ConnTable, now| loop {
         match table.pop_timer(Millis(now)) {
@@ -79,7 +79,7 @@ proptest! {
                 prop_assert_eq!(table.remove(index).map(|c| c.inbound), Some(conn(n).inbound));
                 model.remove(&n);
             } else if add && !model.contains_key(&n) && model.len() < 200 {
-                let index = table.insert(conn(n));
+                let index = table.insert(&conn(n));
                 prop_assert!(index.is_ok());
                 model.extend(index.map(|index| (n, index)));
             }
@@ -163,7 +163,7 @@ proptest! {
     fn a_connection_is_what_was_put_in(first in any_conn(), second in any_conn()) {
         let mut table = ConnTable::with_capacity(2);
         // What stood there before does not show through.
-        let index = table.insert(first).unwrap();
+        let index = table.insert(&first).unwrap();
         prop_assert_eq!(format!("{:?}", table.get(index).unwrap()), format!("{first:?}"));
         table.remove(index);
         prop_assert!(table.get(index).is_none());
@@ -171,7 +171,7 @@ proptest! {
         let last_seen = first.last_seen.max(second.last_seen);
         let mtu_told_at = second.mtu_told_at.map(|_| last_seen);
         let second = Conn { last_seen, mtu_told_at, ..second };
-        let index = table.insert(second).unwrap();
+        let index = table.insert(&second).unwrap();
         prop_assert_eq!(format!("{:?}", table.get(index).unwrap()), format!("{second:?}"));
     }
 }
@@ -180,7 +180,7 @@ proptest! {
 fn counts_of_packets_run_over_into_what_stands_beside() {
     let mut table = ConnTable::with_capacity(1);
     let most = u64::from(u32::MAX);
-    let index = table.insert(Conn { in_packets: most, out_packets: 7, ..conn(1) }).unwrap();
+    let index = table.insert(&Conn { in_packets: most, out_packets: 7, ..conn(1) }).unwrap();
     for entry in [Direction::Inbound, Direction::Inbound, Direction::Outbound] {
         table.touch(Found { index, entry }, Millis(5), 1000);
     }

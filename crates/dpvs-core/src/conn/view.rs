@@ -129,6 +129,14 @@ impl<'a> View<'a> {
         self.record.is_told().then(|| self.table.time(told))
     }
 
+    /// Returns whether none of the client's packets has been forwarded, a short time after it was
+    /// made.
+    #[inline]
+    pub(crate) fn is_unused(&self) -> bool {
+        let [inbound, _] = self.record.packets;
+        inbound == 0
+    }
+
     /// Returns its four ends.
     #[inline]
     pub(crate) fn sides(&self) -> Sides {

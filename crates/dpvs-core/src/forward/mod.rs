@@ -125,7 +125,7 @@ pub(crate) fn pool<'a>(
 ) -> Option<&'a LaddrCounters> {
     match conn.forward {
         Forward::FullNat => {
-            service.laddr_or_removed(conn.local().address)?.counters.part(me.index())
+            service.laddr_or_removed(conn.local_address())?.counters.part(me.index())
         }
         Forward::Snat => dest?.shared.pool()?.part(me.index()),
         Forward::Nat | Forward::Direct | Forward::Tunnel | Forward::Local => None,

@@ -65,7 +65,7 @@ impl WorkerState {
             in_packets: 0,
             out_packets: 0,
         };
-        let index = self.templates.insert(template).ok()?;
+        let index = self.templates.insert(&template).ok()?;
         if let Some(part) = dest.shared.counters.part(self.me.index()) {
             part.persistent.increment();
         }

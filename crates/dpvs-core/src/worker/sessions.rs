@@ -5,7 +5,9 @@ use super::WorkerState;
 use super::owners::{self, Owners};
 use super::plain;
 use super::process::{Context, local_only, takes_ttl};
-use crate::conn::{Conn, ConnIndex, Direction, Entries, Found, Sctp, Sequences, State, TcpState};
+use crate::conn::{
+    Conn, ConnIndex, Direction, Entries, Found, Sctp, Sequences, State, TableFull, TcpState,
+};
 use crate::forward::{self, Binding};
 use crate::icmp::generate::{self, is_host};
 use crate::key::Key;
@@ -31,12 +33,29 @@ pub(super) struct Start<'a> {
     pub(super) state: State,
 }
 
-/// A connection that was made.
-#[derive(Clone, Copy, Debug)]
-struct Started {
-    conn: Conn,
-    /// Its place in the table; `None` if it is for one packet alone.
-    index: Option<ConnIndex>,
+impl Start<'_> {
+    /// Returns whether the packet is scheduled by itself. A ping through a UDP service is no datagram
+    /// of it.
+    fn is_one_packet(&self) -> bool {
+        self.service.settings.one_packet && !matches!(self.state, State::Request { .. })
+    }
+
+    /// Returns the state after the packet, which most are forwarded in.
+    fn state_after(&self) -> State {
+        match self.state {
+            State::Tcp(TcpState::None) => State::Tcp(TcpState::SynRecv),
+            state => state,
+        }
+    }
+}
+
+/// What a connection in the making has taken.
+struct Bound<'a> {
+    dest: &'a Dest,
+    /// The template that binds the client.
+    template: Option<ConnIndex>,
+    /// What the server's answers will look like.
+    outbound: Key,
 }
 
 /// Returns the state of the connection that a packet can start; `None` if it cannot.
@@ -135,16 +154,7 @@ impl WorkerState {
             HashTarget::Source => None,
         };
         match self.schedule(context, (packet, quic_id), start) {
-            Ok(started) => {
-                if packet.payload.is_query() {
-                    self.counters.icmp_query_created.add(1);
-                }
-                let found = started.index.map(|index| Found { index, entry: Direction::Inbound });
-                if let Some(verdict) = self.forward_first(context, frame, found) {
-                    return verdict;
-                }
-                self.forward_by(context, frame, packet, (&started.conn, found), Direction::Inbound)
-            }
+            Ok(bound) => self.open(context, frame, packet, start, &bound),
             Err(DropReason::NoDest) => self.answer_no_server(context, frame, packet),
             Err(DropReason::TtlExceeded) => {
                 self.answer_error(context, frame, packet, generate::Error::TimeExceeded)
@@ -155,6 +165,62 @@ impl WorkerState {
             }
             Err(reason) => Verdict::Drop(reason),
         }
+    }
+
+    /// Makes the connection and forwards the packet.
+    fn open<F: Frame>(
+        &mut self,
+        context: &Context<'_>,
+        frame: &mut F,
+        packet: &Packet,
+        start: &Start<'_>,
+        bound: &Bound<'_>,
+    ) -> Verdict {
+        let Start { key, service, .. } = *start;
+        let Bound { dest, template, outbound } = *bound;
+        let is_one_packet = start.is_one_packet();
+        let state = start.state_after();
+        let timeout_of = |state: State| {
+            let own_ms = service.settings.conn_timeout_ms;
+            let timeout_ms = state.timeout_ms(&context.tables.timeouts, own_ms);
+            if is_one_packet { timeout_ms.min(ONE_PACKET_MS) } else { timeout_ms }
+        };
+        let conn = Conn {
+            inbound: *key,
+            outbound,
+            state,
+            service: service.id,
+            dest: dest.id,
+            forward: dest.settings.forward,
+            entries: entries(is_one_packet, dest),
+            template,
+            last_seen: context.now,
+            timeout_ms: timeout_of(state),
+            sequences: Sequences::default(),
+            mtu_told_at: None,
+            in_packets: 0,
+            out_packets: 0,
+        };
+        let Ok(index) = self.keep(&conn, is_one_packet) else {
+            dest.release();
+            return Verdict::Drop(DropReason::TableFull);
+        };
+        self.count_made(service, dest, &conn, index);
+        let found = index.map(|index| Found { index, entry: Direction::Inbound });
+        if let Some(verdict) = self.forward_first(context, frame, found) {
+            return verdict;
+        }
+        let way = (&conn, found);
+        let verdict = self.forward_by(context, frame, packet, way, Direction::Inbound);
+        // The server has not seen what was not forwarded.
+        if state != start.state
+            && let Some(index) = index
+            && self.conns.view(index).is_some_and(|conn| conn.is_unused())
+        {
+            self.conns.set_state(index, start.state, timeout_of(start.state));
+            self.conns.rearm(index);
+        }
+        verdict
     }
 
     /// Forwards the packet that has made a connection by the shortest way, if it is plain.
@@ -171,13 +237,13 @@ impl WorkerState {
         self.forward_plain(plain::Arrival { tables, now, is_handed }, frame, plain, found?)
     }
 
-    /// Chooses a real server, binds what its answers need, and makes the connection.
-    fn schedule(
+    /// Chooses a real server, and binds what its answers need.
+    fn schedule<'a>(
         &mut self,
         context: &Context<'_>,
         (packet, quic_id): (&Packet, Option<[u8; quic::ID_LEN]>),
-        start: &Start<'_>,
-    ) -> Result<Started, DropReason> {
+        start: &Start<'a>,
+    ) -> Result<Bound<'a>, DropReason> {
         let tables = context.tables;
         let Start { key, service, state, .. } = *start;
         let is_own = tables.is_ours(packet.src);
@@ -187,10 +253,8 @@ impl WorkerState {
         if !service.access.admits(packet.src) {
             return Err(DropReason::Denied);
         }
-        let is_query = matches!(state, State::Request { .. });
-        // A ping through a UDP service is no datagram of it.
-        let is_one_packet = service.settings.one_packet && !is_query;
         let per_client = tables.limits.icmp.queries_per_client;
+        let is_query = matches!(state, State::Request { .. });
         if is_query && !self.queries.has_room(key, per_client) {
             return Err(DropReason::IcmpQueriesFull);
         }
@@ -202,37 +266,8 @@ impl WorkerState {
             None => self.choose(context, (key, quic_id), service)?,
         };
         let binding = Binding { tables, conns: &self.conns, me: self.me, key, service, dest };
-        let outcome = may_pass(tables, packet, dest).and_then(|()| binding.bind());
-        let outcome = outcome.and_then(|outbound| {
-            let conn = Conn {
-                inbound: *key,
-                outbound,
-                state,
-                service: service.id,
-                dest: dest.id,
-                forward: dest.settings.forward,
-                entries: entries(is_one_packet, dest),
-                template,
-                last_seen: context.now,
-                timeout_ms: state.timeout_ms(&tables.timeouts, service.settings.conn_timeout_ms),
-                sequences: Sequences::default(),
-                mtu_told_at: None,
-                in_packets: 0,
-                out_packets: 0,
-            };
-            self.keep(conn, is_one_packet)
-        });
-        match outcome {
-            Ok(started) => {
-                if let (Some(index), Some(persistence)) = (template, service.settings.persistence) {
-                    self.renew_template(context.now, index, persistence.timeout_ms);
-                    if started.index.is_some() {
-                        self.join_template(index);
-                    }
-                }
-                self.count_made(service, dest, &started);
-                Ok(started)
-            }
+        match may_pass(tables, packet, dest).and_then(|()| binding.bind()) {
+            Ok(outbound) => Ok(Bound { dest, template, outbound }),
             Err(reason) => {
                 dest.release();
                 Err(reason)
@@ -240,23 +275,18 @@ impl WorkerState {
         }
     }
 
-    /// Puts a connection into the table, unless nothing would ever find it there.
-    fn keep(&mut self, conn: Conn, is_one_packet: bool) -> Result<Started, DropReason> {
+    /// Puts a connection into the table, unless nothing would ever find it there: then it has no
+    /// place, and is for its packet alone.
+    fn keep(&mut self, conn: &Conn, is_one_packet: bool) -> Result<Option<ConnIndex>, TableFull> {
         if is_one_packet && !conn.forward.sees_replies() {
-            return Ok(Started { conn, index: None });
+            return Ok(None);
         }
         // Something waits for the same answers already: NAT, an earlier datagram of the client.
         if is_one_packet && let Some(found) = self.conns.find(&conn.outbound) {
             self.conns.update(found.index, |waiting| waiting.last_seen = conn.last_seen);
-            return Ok(Started { conn, index: None });
+            return Ok(None);
         }
-        let conn = if is_one_packet {
-            Conn { timeout_ms: conn.timeout_ms.min(ONE_PACKET_MS), ..conn }
-        } else {
-            conn
-        };
-        let index = self.conns.insert(conn).map_err(|_| DropReason::TableFull)?;
-        Ok(Started { conn, index: Some(index) })
+        self.conns.insert(conn).map(Some)
     }
 
     /// Chooses a real server and takes a place there: the one that the client is bound to, or the
@@ -290,26 +320,41 @@ impl WorkerState {
         Err(DropReason::NoDest)
     }
 
-    fn count_made(&mut self, service: &Service, dest: &Dest, started: &Started) {
+    /// Counts a connection that was made; `index` is its place, if it has one.
+    fn count_made(
+        &mut self,
+        service: &Service,
+        dest: &Dest,
+        conn: &Conn,
+        index: Option<ConnIndex>,
+    ) {
+        if let (Some(template), Some(persistence)) = (conn.template, service.settings.persistence) {
+            self.renew_template(conn.last_seen, template, persistence.timeout_ms);
+            if index.is_some() {
+                self.join_template(template);
+            }
+        }
+        let is_query = matches!(conn.state, State::Request { .. });
+        self.counters.icmp_query_created.add(u64::from(is_query));
+        self.counters.connections_made.add(1);
         let me = self.me.index();
         if let Some(part) = service.counters.part(me) {
             part.traffic.connections.add(1);
         }
         if let Some(part) = dest.shared.counters.part(me) {
             part.traffic.connections.add(1);
+            if index.is_some() {
+                part.inactive.increment();
+            }
         }
-        self.counters.connections_made.add(1);
-        if started.index.is_none() {
+        if index.is_none() {
             dest.release();
             return;
         }
-        if matches!(started.conn.state, State::Request { .. }) {
-            self.queries.add(&started.conn.inbound);
+        if is_query {
+            self.queries.add(&conn.inbound);
         }
-        if let Some(part) = dest.shared.counters.part(me) {
-            part.inactive.increment();
-        }
-        if let Some(part) = forward::pool(service, Some(dest), &started.conn, self.me) {
+        if let Some(part) = forward::pool(service, Some(dest), conn, self.me) {
             part.connections.increment();
         }
         self.count_connections();
