@@ -6,7 +6,7 @@
 //! template, the tags of SCTP.
 
 use super::view::low;
-use super::{ConnIndex, Direction, Entries, State, TcpState};
+use super::{Conn, ConnIndex, Direction, Entries, State, TcpState};
 use crate::Millis;
 use crate::key::{Address, Key, Tuple};
 use crate::net::Protocol;
@@ -129,20 +129,30 @@ impl Record {
         }
     }
 
-    pub(super) fn set_entries(&mut self, entries: Entries) {
-        self.put(BY_INBOUND, entries.has(Direction::Inbound));
-        self.put(BY_OUTBOUND, entries.has(Direction::Outbound));
-    }
-
     /// Writes both keys; returns the addresses if they do not fit here.
     pub(super) fn set_keys(&mut self, inbound: &Key, outbound: &Key) -> Option<[[Address; 2]; 2]> {
-        let all = [inbound, outbound].map(|key| [key.src, key.dst]);
         self.ports = [inbound, outbound].map(|key| [key.sport, key.dport]);
         self.protocol = inbound.protocol;
-        let is_wide = all.iter().flatten().any(|address| address.v4_bits().is_none());
-        self.put(WIDE, is_wide);
-        self.addresses = all.map(|pair| pair.map(|address| address.v4_bits().unwrap_or_default()));
-        is_wide.then_some(all)
+        let narrow = inbound.tuple().zip(outbound.tuple());
+        self.put(WIDE, narrow.is_none());
+        let Some((inbound_v4, outbound_v4)) = narrow else {
+            return Some([inbound, outbound].map(|key| [key.src, key.dst]));
+        };
+        self.addresses = [inbound_v4, outbound_v4].map(|tuple| tuple.addresses);
+        None
+    }
+
+    /// Writes everything of a connection that stands here, but its keys.
+    #[inline]
+    pub(super) fn write(&mut self, conn: &Conn) {
+        self.set_state(conn.state);
+        self.put(BY_INBOUND, conn.entries.has(Direction::Inbound));
+        self.put(BY_OUTBOUND, conn.entries.has(Direction::Outbound));
+        self.put(RARE, conn.has_rare());
+        self.put(TOLD, conn.mtu_told_at.is_some());
+        (self.service, self.dest, self.forward) = (conn.service, conn.dest, conn.forward);
+        self.restart(conn.last_seen, conn.timeout_ms);
+        self.packets = [low(conn.in_packets), low(conn.out_packets)];
     }
 
     /// Returns a key of IPv4; `None` of IPv6.

@@ -206,23 +206,21 @@ impl ConnTable {
 
     /// Writes everything of a connection but its keys.
     fn write(&mut self, index: ConnIndex, conn: &Conn) {
+        let at = position(index.0);
+        if let Some(record) = self.slab.get_mut(at) {
+            record.write(conn);
+        }
+        self.write_beside(at, conn);
+    }
+
+    /// Writes what of a connection stands beside its record.
+    fn write_beside(&mut self, at: usize, conn: &Conn) {
         let latest = conn.mtu_told_at.map_or(conn.last_seen, |told| conn.last_seen.max(told));
         self.tick(latest);
-        let words = conn.rare();
-        let at = position(index.0);
-        let Some(record) = self.slab.get_mut(at) else { return };
-        record.set_state(conn.state);
-        record.set_entries(conn.entries);
-        record.set_told(conn.mtu_told_at.is_some());
-        record.service = conn.service;
-        record.dest = conn.dest;
-        record.forward = conn.forward;
-        record.restart(conn.last_seen, conn.timeout_ms);
-        record.packets = [low(conn.in_packets), low(conn.out_packets)];
-        let is_rare = words != [0; RARE_WORDS];
-        record.set_rare(is_rare);
-        if is_rare && let Some(place) = self.rare.get_mut(at) {
-            *place = words;
+        if conn.has_rare()
+            && let Some(place) = self.rare.get_mut(at)
+        {
+            *place = conn.rare();
         }
     }
 
@@ -370,15 +368,17 @@ impl ConnTable {
 
     fn fill(&mut self, index: u32, conn: &Conn) {
         let at = position(index);
-        if let Some(record) = self.slab.get_mut(at) {
-            *record = Record::VACANT;
-            record.set_taken(true);
-            let wide = record.set_keys(&conn.inbound, &conn.outbound);
-            if let (Some(addresses), Some(place)) = (wide, self.wide.get_mut(at)) {
-                *place = addresses.map(|pair| pair.map(Address::bits));
-            }
+        let mut record = Record::VACANT;
+        record.set_taken(true);
+        let wide = record.set_keys(&conn.inbound, &conn.outbound);
+        if let (Some(addresses), Some(place)) = (wide, self.wide.get_mut(at)) {
+            *place = addresses.map(|pair| pair.map(Address::bits));
         }
-        self.write(ConnIndex(index), conn);
+        record.write(conn);
+        if let Some(place) = self.slab.get_mut(at) {
+            *place = record;
+        }
+        self.write_beside(at, conn);
         self.len += 1;
     }
 

@@ -196,6 +196,22 @@ impl ConnTable {
 }
 
 impl Conn {
+    /// Returns whether something of it stands beside its record.
+    #[inline]
+    pub(super) fn has_rare(&self) -> bool {
+        let is_long = |packets: u64| packets >> u32::BITS != 0;
+        let has_words = match self.state {
+            State::Tcp(_) => self.sequences != Sequences::default(),
+            State::Sctp(_) => true,
+            _ => false,
+        };
+        has_words
+            || self.template.is_some()
+            || self.mtu_told_at.is_some()
+            || is_long(self.in_packets)
+            || is_long(self.out_packets)
+    }
+
     /// What of it stands beside its record.
     pub(super) fn rare(&self) -> [u32; RARE_WORDS] {
         let template = self.template.map_or(0, |index| index.0.saturating_add(1));
