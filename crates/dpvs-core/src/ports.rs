@@ -53,6 +53,9 @@ pub(crate) fn allocate(
     } else {
         (limits.local_port_min, limits.local_port_max)
     };
+    // What comes to a service's port is a client's: its owner is computed another way. A service of
+    // any port leaves us those that no client talks to.
+    let may_be_served = wanted.reply.is_none() && tables.is_virtual(local);
     let span = u32::from(last.checked_sub(first)?) + 1;
     let mut offset = wanted.start.map_or_else(|| counters.cursor.get(), u32::from) % span;
     let mut tries = 0;
@@ -63,10 +66,8 @@ pub(crate) fn allocate(
         if steering.local_port(port) != me {
             continue;
         }
-        // What comes to a service's port is a client's: its owner is computed another way. A service
-        // of any port leaves us those that no client talks to.
         let of_service = ServiceKey::new(wanted.protocol, local, port);
-        if wanted.reply.is_none() && tables.service(&of_service).is_some() {
+        if may_be_served && tables.service(&of_service).is_some() {
             continue;
         }
         let key = key_for(local, port, wanted);

@@ -6,7 +6,7 @@ use super::echo::EchoChanges;
 use super::service::{ServiceSlot, SlotState};
 use super::{
     AccessList, AccessLists, Laddr, MapHash, Refusal, RefusalKind, Service, ServiceId, ServiceKey,
-    ServiceSettings, Tables,
+    ServiceSettings, Tables, Uses,
 };
 use crate::PortId;
 use crate::counters::PerWorker;
@@ -15,7 +15,7 @@ use crate::key::{Address, Endpoint};
 use crate::net::Protocol;
 use crate::scheduler::{Picker, Scheduler};
 use arrayvec::ArrayVec;
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashSet;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -121,7 +121,7 @@ impl Draft {
         self.tables.service_index.insert(key, slot);
         match key {
             ServiceKey::Virtual(key) => {
-                *self.tables.virtual_index.entry(key.address).or_insert(0) += 1;
+                self.tables.served.entry(key.address).or_default().virtual_ += 1;
             }
             ServiceKey::Match(_) => self.tables.match_slots.push(slot),
         }
@@ -145,7 +145,7 @@ impl Draft {
             slot.generation = slot.generation.wrapping_add(1);
             if let SlotState::Deleted(old) = std::mem::replace(&mut slot.state, SlotState::Free) {
                 for laddr in &old.laddrs_removed {
-                    release(&mut tables.laddr_index, laddr.address);
+                    release(tables, laddr.address, |uses| &mut uses.local);
                 }
                 for dest in &old.removed {
                     forget_dest(tables, oldest, &old.key, dest);
@@ -201,7 +201,9 @@ impl Draft {
         }
         self.echoes.touch(key);
         match key {
-            ServiceKey::Virtual(key) => release(&mut self.tables.virtual_index, key.address),
+            ServiceKey::Virtual(key) => {
+                release(&mut self.tables, key.address, |uses| &mut uses.virtual_);
+            }
             ServiceKey::Match(_) => self.tables.match_slots.retain(|other| *other != slot),
         }
         if let Some(entry) = self.tables.services.get_mut(position(slot))
@@ -264,7 +266,7 @@ impl Draft {
             return Ok(());
         }
         service.laddrs.push(Laddr { address, port, counters: Arc::new(PerWorker::new(workers)) });
-        *self.tables.laddr_index.entry(address).or_insert(0) += 1;
+        self.tables.served.entry(address).or_default().local += 1;
         Ok(())
     }
 
@@ -282,7 +284,7 @@ impl Draft {
         if service.laddrs_removed.len() > REMEMBERED_MAX
             && let Some(oldest) = service.laddrs_removed.pop_front()
         {
-            release(&mut self.tables.laddr_index, oldest.address);
+            release(&mut self.tables, oldest.address, |uses| &mut uses.local);
         }
         Ok(())
     }
@@ -346,11 +348,15 @@ impl Draft {
 }
 
 /// Counts one use of an address less.
-pub(super) fn release(uses: &mut HashMap<Address, u32, MapHash>, address: Address) {
-    if let Some(count) = uses.get_mut(&address) {
-        *count -= 1;
-        if *count == 0 {
-            uses.remove(&address);
+pub(super) fn release(
+    tables: &mut Tables,
+    address: Address,
+    count: impl FnOnce(&mut Uses) -> &mut u32,
+) {
+    if let Some(uses) = tables.served.get_mut(&address) {
+        *count(uses) -= 1;
+        if *uses == Uses::default() {
+            tables.served.remove(&address);
         }
     }
 }

@@ -42,7 +42,7 @@ impl Draft {
         } else {
             let id = take_place(service)?;
             if settings.forward == Forward::Snat {
-                *self.tables.laddr_index.entry(endpoint.address).or_insert(0) += 1;
+                self.tables.served.entry(endpoint.address).or_default().local += 1;
             }
             (id, Arc::new(DestShared::new(workers)))
         };
@@ -202,7 +202,7 @@ pub(super) fn forget_dest(tables: &mut Tables, slot: u32, key: &ServiceKey, dest
         }
     }
     match key {
-        ServiceKey::Match(_) => release(&mut tables.laddr_index, dest.endpoint.address),
+        ServiceKey::Match(_) => release(tables, dest.endpoint.address, |uses| &mut uses.local),
         ServiceKey::Virtual(key) => {
             let nat = NatEnd { protocol: key.protocol, end: dest.endpoint };
             if tables.nat_index.contains_key(&nat) {

@@ -54,6 +54,14 @@ struct NatEnd {
     end: Endpoint,
 }
 
+/// How many services have an address: as their virtual one, as a local one that stands or is
+/// remembered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Uses {
+    virtual_: u32,
+    local: u32,
+}
+
 /// Far ends of tunnels, each with the real servers there.
 type TunnelEnds = HashMap<Address, Vec<TunnelPlace>, MapHash>;
 
@@ -84,8 +92,7 @@ pub struct Tables {
     neighbours: Arc<Vec<StaticNeighbour>>,
     services: Vec<ServiceSlot>,
     service_index: HashMap<ServiceKey, u32, MapHash>,
-    laddr_index: HashMap<Address, u32, MapHash>,
-    virtual_index: HashMap<Address, u32, MapHash>,
+    served: HashMap<Address, Uses, MapHash>,
     /// Slots of services by match, in the order of their making.
     match_slots: Vec<u32>,
     /// Slots of services whose NAT connections a real server's packets may answer.
@@ -117,8 +124,7 @@ impl Tables {
             neighbours: Arc::default(),
             services: Vec::new(),
             service_index: HashMap::default(),
-            laddr_index: HashMap::default(),
-            virtual_index: HashMap::default(),
+            served: HashMap::default(),
             match_slots: Vec::new(),
             nat_index: Arc::default(),
             deleted: VecDeque::new(),
@@ -240,12 +246,12 @@ impl Tables {
 
     /// Returns whether services take packets for an address: a virtual or a local one of theirs.
     pub fn is_served(&self, address: Address) -> bool {
-        self.is_virtual(address) || self.is_laddr(address)
+        self.served.contains_key(&address)
     }
 
     /// Returns whether an address is ours, a port's or a service's.
     pub fn is_ours(&self, address: Address) -> bool {
-        self.address(address).is_some() || self.is_served(address)
+        self.address_index.contains_key(&address) || self.is_served(address)
     }
 
     /// Returns whether packets on their way through can be anybody's business here.
@@ -322,7 +328,7 @@ impl Tables {
     /// Returns whether an address is a local address of any service, or was one and connections may
     /// still use it.
     pub fn is_laddr(&self, address: Address) -> bool {
-        self.laddr_index.contains_key(&address)
+        self.served.get(&address).is_some_and(|uses| uses.local > 0)
     }
 
     /// Returns whether an address is ours for the sake of connections alone: a local address or one
@@ -337,7 +343,7 @@ impl Tables {
 
     /// Returns whether an address is the virtual address of any service.
     pub fn is_virtual(&self, address: Address) -> bool {
-        self.virtual_index.contains_key(&address)
+        self.served.get(&address).is_some_and(|uses| uses.virtual_ > 0)
     }
 }
 

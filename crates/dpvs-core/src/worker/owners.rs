@@ -34,7 +34,9 @@ impl Owners {
     }
 
     fn push_last(&mut self, owner: WorkerId) {
-        self.0.retain(|other| *other != owner);
+        if !self.0.is_empty() {
+            self.0.retain(|other| *other != owner);
+        }
         self.0.push(owner);
     }
 
