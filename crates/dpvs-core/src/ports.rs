@@ -8,6 +8,7 @@
 
 use crate::conn::ConnTable;
 use crate::counters::LaddrCounters;
+use crate::forward::Answer;
 use crate::key::{Address, Endpoint, Key, QueryType};
 use crate::net::Protocol;
 use crate::steering::Steering;
@@ -39,14 +40,14 @@ impl Wanted {
     }
 }
 
-/// Finds a free port or identifier on `local` and returns the key of what comes back to it.
+/// Finds a free port or identifier on `local` and returns what comes back to it.
 pub(crate) fn allocate(
     table: &ConnTable,
     (steering, me): (&Steering, WorkerId),
     tables: &Tables,
     (local, counters): (Address, &LaddrCounters),
     wanted: Wanted,
-) -> Option<Key> {
+) -> Option<Answer> {
     let limits = &tables.limits;
     let (first, last) = if wanted.reply.is_some() {
         (limits.identifier_min, limits.identifier_max)
@@ -71,9 +72,10 @@ pub(crate) fn allocate(
             continue;
         }
         let key = key_for(local, port, wanted);
-        if table.find(&key).is_none() {
+        let hash = table.hash_of(&key);
+        if table.find_hashed(&key, hash).is_none() {
             counters.cursor.set(offset);
-            return Some(key);
+            return Some(Answer { key, hash: Some(hash) });
         }
         tries += 1;
         if tries == TRIES_MAX {

@@ -48,26 +48,38 @@ impl ConnTable {
     /// Finds the connection of a key.
     #[inline]
     pub fn find(&self, key: &Key) -> Option<Found> {
-        self.find_one(key)
+        self.find_hashed(key, self.hash_of(key))
+    }
+
+    /// The same, with the key's hash at hand.
+    #[inline]
+    pub(crate) fn find_hashed(&self, key: &Key, hash: u32) -> Option<Found> {
+        debug_assert_eq!(hash, self.hash_of(key), "the hash is the key's");
+        self.find_from(self.home(hash), hash, key)
     }
 
     /// Finds the connection of a key in few bytes.
     #[inline]
     pub(crate) fn find_tuple(&self, tuple: &Tuple) -> Option<Found> {
-        self.find_one(tuple)
+        let hash = self.hash_of(tuple);
+        self.find_from(self.home(hash), hash, tuple)
     }
 
+    /// Returns what the key of a frame leads to, that led to `found` when its burst was looked up. An
+    /// earlier frame may have made the connection, or ended it and given its place to another
+    /// client's.
     #[inline]
-    fn find_one(&self, wanted: &impl Wanted) -> Option<Found> {
-        let hash = self.hash_of(wanted);
-        self.find_from(self.home(hash), hash, wanted)
+    pub(crate) fn find_again(&self, key: &Key, hash: u32, found: Option<Found>) -> Option<Found> {
+        if self.is_unchanged {
+            return found;
+        }
+        let found = found.filter(|found| key.is_that_of(self, *found));
+        found.or_else(|| self.find_hashed(key, hash))
     }
 
-    /// Returns whether what was found is still what the key leads to: connections end, and their
-    /// places are taken again.
-    #[inline]
-    pub(crate) fn is_current(&self, found: Found, key: &Key) -> bool {
-        key.is_that_of(self, found)
+    /// Returns the hash of the key at a place of the burst that was looked up last.
+    pub(crate) fn hash_at(&self, place: usize) -> u32 {
+        self.hashes.get(place).copied().unwrap_or_default()
     }
 
     /// Searches from a slot on.
@@ -108,7 +120,8 @@ impl ConnTable {
         keys: impl Iterator<Item = Option<&'a K>> + Clone,
         found: &mut [Option<Found>; BURST],
     ) {
-        let mut hashes = [0; BURST];
+        // Those of keys that were looked up before stay.
+        let mut hashes = self.hashes;
         for (hash, key) in hashes.iter_mut().zip(keys.clone()) {
             if let Some(key) = key {
                 *hash = self.hash_of(key);
@@ -133,6 +146,7 @@ impl ConnTable {
                 };
             }
         }
+        self.hashes = hashes;
         self.is_unchanged = true;
     }
 }

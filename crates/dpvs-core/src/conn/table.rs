@@ -11,9 +11,9 @@ use super::record::{Record, of};
 use super::view::{RARE_WORDS, View, low};
 use super::wheel::Wheel;
 use super::{Conn, Direction, State};
-use crate::Millis;
 use crate::ids::position;
 use crate::key::{Address, Key};
+use crate::{BURST, Millis};
 use std::hash::{BuildHasher, Hash};
 
 /// Longest run of slots that is searched.
@@ -88,6 +88,8 @@ pub struct ConnTable {
     wheel: Wheel,
     /// No key was written to the index or taken from it since a burst's connections were found.
     pub(super) is_unchanged: bool,
+    /// The hashes of that burst's keys.
+    pub(super) hashes: [u32; BURST],
 }
 
 impl ConnTable {
@@ -110,6 +112,7 @@ impl ConnTable {
             hash: foldhash::quality::RandomState::default(),
             wheel: Wheel::with_capacity(capacity),
             is_unchanged: false,
+            hashes: [0; BURST],
         }
     }
 
@@ -231,7 +234,7 @@ impl ConnTable {
     }
 
     #[inline]
-    pub(super) fn hash_of(&self, key: &impl Hash) -> u32 {
+    pub(crate) fn hash_of(&self, key: &impl Hash) -> u32 {
         let [a, b, c, d, ..] = self.hash.hash_one(key).to_be_bytes();
         u32::from_be_bytes([a, b, c, d])
     }
@@ -272,6 +275,18 @@ impl ConnTable {
     /// # Errors
     /// [`TableFull`]; nothing is changed.
     pub fn insert(&mut self, conn: &Conn) -> Result<ConnIndex, TableFull> {
+        self.insert_hashed(conn, [None; 2])
+    }
+
+    /// The same, with the hashes of those keys at hand that have been looked up.
+    ///
+    /// # Errors
+    /// [`TableFull`]; nothing is changed.
+    pub(crate) fn insert_hashed(
+        &mut self,
+        conn: &Conn,
+        [inbound, outbound]: [Option<u32>; 2],
+    ) -> Result<ConnIndex, TableFull> {
         let (has_inbound, has_outbound) =
             (conn.entries.has(Direction::Inbound), conn.entries.has(Direction::Outbound));
         debug_assert!(
@@ -280,11 +295,15 @@ impl ConnTable {
         );
         let index = self.take_place()?;
         let entry = |entry| Found { index: ConnIndex(index), entry };
-        if has_inbound && self.insert_entry(&conn.inbound, entry(Direction::Inbound)).is_err() {
+        if has_inbound
+            && self.insert_entry(&conn.inbound, inbound, entry(Direction::Inbound)).is_err()
+        {
             self.free.push(index);
             return Err(TableFull);
         }
-        if has_outbound && self.insert_entry(&conn.outbound, entry(Direction::Outbound)).is_err() {
+        if has_outbound
+            && self.insert_entry(&conn.outbound, outbound, entry(Direction::Outbound)).is_err()
+        {
             if has_inbound {
                 self.remove_entry(&conn.inbound, entry(Direction::Inbound));
             }
@@ -296,8 +315,14 @@ impl ConnTable {
         Ok(ConnIndex(index))
     }
 
-    fn insert_entry(&mut self, key: &Key, found: Found) -> Result<(), TableFull> {
-        let hash = self.hash_of(key);
+    fn insert_entry(
+        &mut self,
+        key: &Key,
+        hash: Option<u32>,
+        found: Found,
+    ) -> Result<(), TableFull> {
+        debug_assert!(hash.is_none_or(|hash| hash == self.hash_of(key)), "the hash is the key's");
+        let hash = hash.unwrap_or_else(|| self.hash_of(key));
         let home = self.home(hash);
         for at in home..home + PROBES_MAX {
             if self.slot(at).value == EMPTY {

@@ -97,8 +97,8 @@ proptest! {
         }
         // A burst finds what its keys find one by one.
         let keys: Vec<_> = (0..300u16).map(|n| Some(conn(n).outbound).filter(|_| n % 7 != 0)).collect();
-        for keys in keys.chunks(crate::BURST) {
-            let mut found = [None; crate::BURST];
+        for keys in keys.chunks(BURST) {
+            let mut found = [None; BURST];
             table.find_burst(keys.iter().map(Option::as_ref), &mut found);
             let each: Vec<_> = keys.iter().map(|key| table.find(key.as_ref()?)).collect();
             prop_assert_eq!(&found[..keys.len()], &each[..]);

@@ -6,9 +6,9 @@
 //! inbound    C:cport -> V:vport   goes to the link address of R
 //! ```
 
-use super::{Binding, virtual_of_one_family};
+use super::{Answer, Binding, virtual_of_one_family};
 use crate::DropReason;
-use crate::key::{Endpoint, Key};
+use crate::key::Endpoint;
 use crate::tables::{Refusal, RefusalKind, ServiceKey, Tables};
 
 /// The server must be on a link of ours: a router would send the packet back to us, since the
@@ -28,6 +28,7 @@ pub(super) fn check(tables: &Tables, key: &ServiceKey, endpoint: Endpoint) -> Re
 }
 
 /// The answer is never seen here; its key is for listings.
-pub(super) fn bind(binding: &Binding<'_>) -> Result<Key, DropReason> {
-    binding.answer_to_client().ok_or(DropReason::MalformedHeader)
+pub(super) fn bind(binding: &Binding<'_>) -> Result<Answer, DropReason> {
+    let key = binding.answer_to_client().ok_or(DropReason::MalformedHeader)?;
+    Ok(Answer { key, hash: None })
 }

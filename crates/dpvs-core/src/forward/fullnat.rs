@@ -8,7 +8,7 @@
 //! In an ICMP query the identifier takes the ports' place: `cport` on one side, `lport` on the other.
 //! The worker owns the answers because it takes local ports of its own classes alone.
 
-use super::{Binding, virtual_of_one_family};
+use super::{Answer, Binding, virtual_of_one_family};
 use crate::DropReason;
 use crate::ids::position;
 use crate::key::{Endpoint, Key, QueryType};
@@ -24,7 +24,7 @@ pub(super) fn check(key: &ServiceKey, endpoint: Endpoint) -> Result<(), Refusal>
 }
 
 /// Binds a local address with a port or identifier; the local addresses take turns.
-pub(super) fn bind(binding: &Binding<'_>) -> Result<Key, DropReason> {
+pub(super) fn bind(binding: &Binding<'_>) -> Result<Answer, DropReason> {
     let Binding { tables, key, service, .. } = *binding;
     let me = binding.me.index();
     let server = binding.server();

@@ -75,6 +75,14 @@ fn virtual_of_one_family(key: &ServiceKey, endpoint: Endpoint) -> Result<(), Ref
     Ok(())
 }
 
+/// What a real server's answers will look like.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Answer {
+    pub(crate) key: Key,
+    /// The key's hash, if it has been looked up.
+    pub(crate) hash: Option<u32>,
+}
+
 /// A connection in the making.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Binding<'a> {
@@ -104,7 +112,7 @@ impl Binding<'_> {
     }
 
     /// Finds what the real server's answers will look like, and takes what is needed for it.
-    pub(crate) fn bind(&self) -> Result<Key, DropReason> {
+    pub(crate) fn bind(&self) -> Result<Answer, DropReason> {
         match self.dest.settings.forward {
             Forward::FullNat => fullnat::bind(self),
             Forward::Nat => nat::bind(self),

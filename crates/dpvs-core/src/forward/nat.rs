@@ -8,10 +8,10 @@
 //! Nothing in an answer tells its owner by itself: it is computed from what the client must have sent
 //! ([`crate::worker`] asks the tables for it).
 
-use super::{Binding, virtual_of_one_family};
+use super::{Answer, Binding, virtual_of_one_family};
 use crate::DropReason;
 use crate::conn::Conn;
-use crate::key::{Endpoint, Key};
+use crate::key::Endpoint;
 use crate::tables::{Refusal, ServiceKey};
 
 pub(super) fn check(key: &ServiceKey, endpoint: Endpoint) -> Result<(), Refusal> {
@@ -22,10 +22,16 @@ pub(super) fn check(key: &ServiceKey, endpoint: Endpoint) -> Result<(), Refusal>
 /// that answer already (through another virtual address, with the same port), it could not be told
 /// from this one's. Where each datagram is scheduled by itself, those of one client's port to one
 /// server share what waits for the answers.
-pub(super) fn bind(binding: &Binding<'_>) -> Result<Key, DropReason> {
-    let answer = binding.answer_to_client().ok_or(DropReason::MalformedHeader)?;
-    let taken = binding.conns.find(&answer).and_then(|found| binding.conns.get(found.index));
+pub(super) fn bind(binding: &Binding<'_>) -> Result<Answer, DropReason> {
+    let key = binding.answer_to_client().ok_or(DropReason::MalformedHeader)?;
+    let conns = binding.conns;
+    let hash = conns.hash_of(&key);
+    let taken = conns.find_hashed(&key, hash).and_then(|found| conns.get(found.index));
     let is_shared =
         |conn: Conn| binding.service.settings.one_packet && conn.inbound == *binding.key;
-    if taken.is_none_or(is_shared) { Ok(answer) } else { Err(DropReason::TupleInUse) }
+    if taken.is_none_or(is_shared) {
+        Ok(Answer { key, hash: Some(hash) })
+    } else {
+        Err(DropReason::TupleInUse)
+    }
 }

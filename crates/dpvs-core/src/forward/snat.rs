@@ -9,7 +9,7 @@
 //! Inbound is from who opens the connection, as everywhere: here from inside. In a ping the
 //! identifier is translated as the port is. The worker owns the answers by the pool's port.
 
-use super::Binding;
+use super::{Answer, Binding};
 use crate::DropReason;
 use crate::forward::fullnat::reply_to;
 use crate::key::{Endpoint, Key};
@@ -31,7 +31,7 @@ pub(super) fn check(key: &ServiceKey, endpoint: Endpoint) -> Result<(), Refusal>
 }
 
 /// Binds a port or identifier of the pool's address that was chosen.
-pub(super) fn bind(binding: &Binding<'_>) -> Result<Key, DropReason> {
+pub(super) fn bind(binding: &Binding<'_>) -> Result<Answer, DropReason> {
     let Binding { tables, key, dest, .. } = *binding;
     let pool = dest.shared.pool().and_then(|pool| pool.part(binding.me.index()));
     let counters = pool.ok_or(DropReason::NoLocalAddress)?;

@@ -12,10 +12,10 @@
 //! Either family goes in either. The outer source B is the route's, else an address of ours on the
 //! port that the packet leaves by.
 
-use super::Binding;
+use super::{Answer, Binding};
 use crate::checksum::{self, Checksum};
 use crate::ip_header::{self, Fields};
-use crate::key::{Address, Endpoint, Key};
+use crate::key::{Address, Endpoint};
 use crate::net::Family;
 use crate::parse::{Packet, Payload};
 use crate::tables::{Refusal, RefusalKind, ServiceKey, Tunnel, TunnelChecksum, TunnelKind};
@@ -43,8 +43,9 @@ pub(super) fn check(key: &ServiceKey, endpoint: Endpoint, tunnel: Tunnel) -> Res
 }
 
 /// The answer is never seen here; its key is for listings.
-pub(super) fn bind(binding: &Binding<'_>) -> Result<Key, DropReason> {
-    binding.answer_to_client().ok_or(DropReason::MalformedHeader)
+pub(super) fn bind(binding: &Binding<'_>) -> Result<Answer, DropReason> {
+    let key = binding.answer_to_client().ok_or(DropReason::MalformedHeader)?;
+    Ok(Answer { key, hash: None })
 }
 
 /// Returns how much longer a wrapped packet is, in bytes.

@@ -117,7 +117,7 @@ impl Worker {
             }
             // Not in step with the others: that would cost plain frames seven instructions.
             let Some(other) = others.get_mut(at) else { break };
-            *verdict = state.decide_other(arrival, frame, other, (plain.as_ref(), *found));
+            *verdict = state.decide_other(arrival, frame, other, plain.as_ref(), (at, *found));
             state.count_end(verdict);
         }
     }
@@ -156,16 +156,19 @@ impl Other {
 }
 
 impl WorkerState {
-    /// Decides about a frame that does not go the shortest way.
+    /// Decides about a frame that does not go the shortest way; `at` is its place in the burst.
+    #[inline(never)]
     fn decide_other<F: Frame>(
         &mut self,
         Arrival { tables, now, is_handed, .. }: Arrival<'_>,
         frame: &mut F,
         other: &mut Other,
-        (plain, found): (Option<&Plain>, Option<Found>),
+        plain: Option<&Plain>,
+        (at, found): (usize, Option<Found>),
     ) -> Verdict {
         let port = frame.rx().port;
-        let context = Context { tables, now, port, plain, is_handed, meets_here: false };
+        let hash = self.conns.hash_at(at);
+        let context = Context { tables, now, hash, port, plain, is_handed, meets_here: false };
         if let Some(plain) = plain {
             let is_spread = plain.spread(frame.bytes(), &mut other.packet);
             other.kind = is_spread.map(|()| Kind::Ip).ok_or(DropReason::MalformedHeader);

@@ -19,6 +19,8 @@ use crate::{DropReason, Frame, Millis, PortId, Verdict};
 pub(super) struct Context<'a> {
     pub(super) tables: &'a Tables,
     pub(super) now: Millis,
+    /// The hash of its key, if it has one.
+    pub(super) hash: u32,
     /// The port it came in by.
     pub(super) port: PortId,
     /// What it is, if it is plain.
@@ -51,17 +53,15 @@ impl WorkerState {
         self.decide_ip(context, frame, packet, key, found)
     }
 
-    /// Returns the connection of a key. `found` was looked up for the whole burst: an earlier frame
-    /// may have made the connection, or ended it and given its place to another client's. Its time
-    /// may be over though its timer has not fired yet.
+    /// Returns the connection of a key. `found` was looked up for the whole burst. The connection's
+    /// time may be over though its timer has not fired yet.
     fn standing(
         &mut self,
         context: &Context<'_>,
         key: &Key,
         found: Option<Found>,
     ) -> Option<Found> {
-        let found = found.filter(|found| self.conns.is_current(*found, key));
-        let found = found.or_else(|| self.conns.find(key))?;
+        let found = self.conns.find_again(key, context.hash, found)?;
         (!self.is_over(context.tables, context.now, found.index)).then_some(found)
     }
 

@@ -8,7 +8,7 @@ use super::process::{Context, local_only, takes_ttl};
 use crate::conn::{
     Conn, ConnIndex, Direction, Entries, Found, Sctp, Sequences, State, TableFull, TcpState,
 };
-use crate::forward::{self, Binding};
+use crate::forward::{self, Answer, Binding};
 use crate::icmp::generate::{self, is_host};
 use crate::key::Key;
 use crate::parse::{Packet, Payload};
@@ -54,8 +54,7 @@ struct Bound<'a> {
     dest: &'a Dest,
     /// The template that binds the client.
     template: Option<ConnIndex>,
-    /// What the server's answers will look like.
-    outbound: Key,
+    answer: Answer,
 }
 
 /// Returns the state of the connection that a packet can start; `None` if it cannot.
@@ -177,7 +176,7 @@ impl WorkerState {
         bound: &Bound<'_>,
     ) -> Verdict {
         let Start { key, service, .. } = *start;
-        let Bound { dest, template, outbound } = *bound;
+        let Bound { dest, template, answer } = *bound;
         let is_one_packet = start.is_one_packet();
         let state = start.state_after();
         let timeout_of = |state: State| {
@@ -187,7 +186,7 @@ impl WorkerState {
         };
         let conn = Conn {
             inbound: *key,
-            outbound,
+            outbound: answer.key,
             state,
             service: service.id,
             dest: dest.id,
@@ -201,7 +200,7 @@ impl WorkerState {
             in_packets: 0,
             out_packets: 0,
         };
-        let Ok(index) = self.keep(&conn, is_one_packet) else {
+        let Ok(index) = self.keep(&conn, [Some(context.hash), answer.hash], is_one_packet) else {
             dest.release();
             return Verdict::Drop(DropReason::TableFull);
         };
@@ -267,7 +266,7 @@ impl WorkerState {
         };
         let binding = Binding { tables, conns: &self.conns, me: self.me, key, service, dest };
         match may_pass(tables, packet, dest).and_then(|()| binding.bind()) {
-            Ok(outbound) => Ok(Bound { dest, template, outbound }),
+            Ok(answer) => Ok(Bound { dest, template, answer }),
             Err(reason) => {
                 dest.release();
                 Err(reason)
@@ -277,7 +276,12 @@ impl WorkerState {
 
     /// Puts a connection into the table, unless nothing would ever find it there: then it has no
     /// place, and is for its packet alone.
-    fn keep(&mut self, conn: &Conn, is_one_packet: bool) -> Result<Option<ConnIndex>, TableFull> {
+    fn keep(
+        &mut self,
+        conn: &Conn,
+        hashes: [Option<u32>; 2],
+        is_one_packet: bool,
+    ) -> Result<Option<ConnIndex>, TableFull> {
         if is_one_packet && !conn.forward.sees_replies() {
             return Ok(None);
         }
@@ -286,7 +290,7 @@ impl WorkerState {
             self.conns.update(found.index, |waiting| waiting.last_seen = conn.last_seen);
             return Ok(None);
         }
-        self.conns.insert(conn).map(Some)
+        self.conns.insert_hashed(conn, hashes).map(Some)
     }
 
     /// Chooses a real server and takes a place there: the one that the client is bound to, or the
