@@ -41,13 +41,13 @@ impl Wanted {
 }
 
 /// Finds a free port or identifier on `local` and returns what comes back to it.
-pub(crate) fn allocate(
+pub(crate) fn allocate<'a>(
     table: &ConnTable,
     (steering, me): (&Steering, WorkerId),
     tables: &Tables,
-    (local, counters): (Address, &LaddrCounters),
+    (local, counters): (Address, &'a LaddrCounters),
     wanted: Wanted,
-) -> Option<Answer> {
+) -> Option<Answer<'a>> {
     let limits = &tables.limits;
     let (first, last) = if wanted.reply.is_some() {
         (limits.identifier_min, limits.identifier_max)
@@ -75,7 +75,7 @@ pub(crate) fn allocate(
         let hash = table.hash_of(&key);
         if table.find_hashed(&key, hash).is_none() {
             counters.cursor.set(offset);
-            return Some(Answer { key, hash: Some(hash) });
+            return Some(Answer { key, hash: Some(hash), pool: Some(counters) });
         }
         tries += 1;
         if tries == TRIES_MAX {

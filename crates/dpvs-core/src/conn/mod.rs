@@ -18,7 +18,7 @@ pub use tcp::TcpState;
 pub(crate) use view::View;
 
 use crate::Millis;
-use crate::key::{Address, Endpoint, Key};
+use crate::key::{Endpoint, Key};
 use crate::net::Protocol;
 use crate::tables::{DestId, Forward, ServiceId, Timeouts};
 
@@ -185,11 +185,6 @@ impl Conn {
     /// Returns the local address; the port is the identifier for ICMP.
     pub fn local(&self) -> Endpoint {
         self.sides().local
-    }
-
-    /// Returns the local address without a port.
-    pub(crate) fn local_address(&self) -> Address {
-        self.server_key().dst
     }
 
     /// Returns the real server; port 0 for ICMP.

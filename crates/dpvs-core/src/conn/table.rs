@@ -305,7 +305,7 @@ impl ConnTable {
             && self.insert_entry(&conn.outbound, outbound, entry(Direction::Outbound)).is_err()
         {
             if has_inbound {
-                self.remove_entry(&conn.inbound, entry(Direction::Inbound));
+                self.remove_entry(self.hash_of(&conn.inbound), entry(Direction::Inbound));
             }
             self.free.push(index);
             return Err(TableFull);
@@ -333,16 +333,15 @@ impl ConnTable {
         Err(TableFull)
     }
 
-    fn find_slot(&self, key: &Key, found: Found) -> Option<usize> {
-        let hash = self.hash_of(key);
+    fn find_slot(&self, hash: u32, found: Found) -> Option<usize> {
         let home = self.home(hash);
         (home..home + PROBES_MAX)
             .take_while(|at| self.slot(*at).value != EMPTY)
             .find(|at| self.slot(*at).value == found.value())
     }
 
-    fn remove_entry(&mut self, key: &Key, found: Found) {
-        let Some(mut hole) = self.find_slot(key, found) else { return };
+    fn remove_entry(&mut self, hash: u32, found: Found) {
+        let Some(mut hole) = self.find_slot(hash, found) else { return };
         // Shift back what follows, so that no search stops at the hole. The index is at most half
         // full, so a free slot ends this.
         let mut at = hole + 1;
@@ -370,7 +369,7 @@ impl ConnTable {
         let expected = self.view(old).map(|view| view.keys()[1]).ok_or(TableFull)?;
         debug_assert_eq!(expected, new.inbound, "a reply has the key that its request expects");
         let entry = Found { index: old, entry: Direction::Outbound };
-        let at = self.find_slot(&expected, entry).ok_or(TableFull)?;
+        let at = self.find_slot(self.hash_of(&expected), entry).ok_or(TableFull)?;
         let index = self.take_place()?;
         let found = Found { index: ConnIndex(index), entry: Direction::Inbound };
         let Slot { hash, .. } = self.slot(at);
@@ -407,14 +406,14 @@ impl ConnTable {
         self.len += 1;
     }
 
-    /// Removes a connection and returns it.
-    pub fn remove(&mut self, index: ConnIndex) -> Option<Conn> {
-        let conn = self.get(index)?;
-        if conn.entries.has(Direction::Inbound) {
-            self.remove_entry(&conn.inbound, Found { index, entry: Direction::Inbound });
-        }
-        if conn.entries.has(Direction::Outbound) {
-            self.remove_entry(&conn.outbound, Found { index, entry: Direction::Outbound });
+    /// Removes a connection; does nothing if there is none.
+    pub fn remove(&mut self, index: ConnIndex) {
+        let Some(view) = self.view(index) else { return };
+        let hashes = view.entry_hashes();
+        for (hash, entry) in hashes.into_iter().zip([Direction::Inbound, Direction::Outbound]) {
+            if let Some(hash) = hash {
+                self.remove_entry(hash, Found { index, entry });
+            }
         }
         if let Some(record) = self.slab.get_mut(position(index.0)) {
             record.set_taken(false);
@@ -422,7 +421,6 @@ impl ConnTable {
         self.wheel.remove(index.0);
         self.free.push(index.0);
         self.len -= 1;
-        Some(conn)
     }
 
     /// Takes one timer that has fired, and sets it again where the connection was used since.

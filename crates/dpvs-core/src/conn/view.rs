@@ -5,7 +5,7 @@ use super::record::{Kind, Record};
 use super::{Conn, ConnIndex, ConnTable, Direction, Entries, Found, Sctp, Sequences, Sides, State};
 use crate::Millis;
 use crate::ids::position;
-use crate::key::Key;
+use crate::key::{Address, Key};
 use crate::net::Protocol;
 use crate::tables::{DestId, Forward, ServiceId};
 
@@ -35,13 +35,45 @@ impl<'a> View<'a> {
     /// Returns the inbound key and the outbound key.
     #[inline]
     pub(crate) fn keys(&self) -> [Key; 2] {
-        let key = |entry| {
-            let found = Found { index: self.index, entry };
-            let [src, dst] = self.table.addresses(self.record, found);
-            let [sport, dport] = self.record.ports(entry);
-            Key { src, dst, sport, dport, protocol: self.record.protocol }
-        };
-        [key(Direction::Inbound), key(Direction::Outbound)]
+        [self.key(Direction::Inbound), self.key(Direction::Outbound)]
+    }
+
+    #[inline]
+    fn key(&self, entry: Direction) -> Key {
+        let [src, dst] = self.addresses(entry);
+        let [sport, dport] = self.record.ports(entry);
+        Key { src, dst, sport, dport, protocol: self.record.protocol }
+    }
+
+    #[inline]
+    fn addresses(&self, entry: Direction) -> [Address; 2] {
+        self.table.addresses(self.record, Found { index: self.index, entry })
+    }
+
+    /// Returns the hashes of the keys that it is found by.
+    #[inline]
+    pub(super) fn entry_hashes(&self) -> [Option<u32>; 2] {
+        [Direction::Inbound, Direction::Outbound].map(|entry| {
+            self.entries().has(entry).then(|| match self.record.narrow(entry) {
+                Some(tuple) => self.table.hash_of(&tuple),
+                None => self.table.hash_of(&self.key(entry)),
+            })
+        })
+    }
+
+    /// Returns the local address.
+    #[inline]
+    pub(crate) fn local_address(&self) -> Address {
+        let entry = if self.is_reply() { Direction::Inbound } else { Direction::Outbound };
+        let [_, dst] = self.addresses(entry);
+        dst
+    }
+
+    /// Returns the template that it was made by.
+    #[inline]
+    pub(crate) fn template(&self) -> Option<ConnIndex> {
+        let [template, ..] = self.rare();
+        template.checked_sub(1).map(ConnIndex)
     }
 
     fn rare(&self) -> [u32; RARE_WORDS] {

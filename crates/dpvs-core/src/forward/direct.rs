@@ -28,7 +28,7 @@ pub(super) fn check(tables: &Tables, key: &ServiceKey, endpoint: Endpoint) -> Re
 }
 
 /// The answer is never seen here; its key is for listings.
-pub(super) fn bind(binding: &Binding<'_>) -> Result<Answer, DropReason> {
+pub(super) fn bind<'a>(binding: &Binding<'_, 'a>) -> Result<Answer<'a>, DropReason> {
     let key = binding.answer_to_client().ok_or(DropReason::MalformedHeader)?;
-    Ok(Answer { key, hash: None })
+    Ok(Answer { key, hash: None, pool: None })
 }

@@ -24,7 +24,7 @@ pub(super) fn check(key: &ServiceKey, endpoint: Endpoint) -> Result<(), Refusal>
 }
 
 /// Binds a local address with a port or identifier; the local addresses take turns.
-pub(super) fn bind(binding: &Binding<'_>) -> Result<Answer, DropReason> {
+pub(super) fn bind<'a>(binding: &Binding<'_, 'a>) -> Result<Answer<'a>, DropReason> {
     let Binding { tables, key, service, .. } = *binding;
     let me = binding.me.index();
     let server = binding.server();

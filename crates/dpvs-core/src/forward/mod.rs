@@ -17,7 +17,7 @@ pub use rewrite::rewrite;
 pub(crate) use rewrite::{rewrite_addresses, take_ttl};
 pub(crate) use tunnel::SOURCE_PORT_MIN as GUE_SOURCE_PORT_MIN;
 
-use crate::conn::{Conn, ConnTable, Direction, Sides};
+use crate::conn::{ConnTable, Direction, Sides, View};
 use crate::counters::LaddrCounters;
 use crate::key::{Address, Endpoint, Key};
 use crate::parse::Packet;
@@ -77,25 +77,27 @@ fn virtual_of_one_family(key: &ServiceKey, endpoint: Endpoint) -> Result<(), Ref
 
 /// What a real server's answers will look like.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Answer<'a> {
     pub(crate) key: Key,
     /// The key's hash, if it has been looked up.
     pub(crate) hash: Option<u32>,
+    /// The counters of the address that it takes a port or identifier of.
+    pub(crate) pool: Option<&'a LaddrCounters>,
 }
 
 /// A connection in the making.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Binding<'a> {
-    pub(crate) tables: &'a Tables,
-    pub(crate) conns: &'a ConnTable,
+pub(crate) struct Binding<'b, 'a> {
+    pub(crate) tables: &'b Tables,
+    pub(crate) conns: &'b ConnTable,
     pub(crate) me: WorkerId,
     /// What the client sends.
-    pub(crate) key: &'a Key,
+    pub(crate) key: &'b Key,
     pub(crate) service: &'a Service,
     pub(crate) dest: &'a Dest,
 }
 
-impl Binding<'_> {
+impl<'a> Binding<'_, 'a> {
     /// Returns the real server's end; its port is the client's choice where the server has none.
     fn server(&self) -> Endpoint {
         let Endpoint { address, port } = self.dest.endpoint;
@@ -112,7 +114,7 @@ impl Binding<'_> {
     }
 
     /// Finds what the real server's answers will look like, and takes what is needed for it.
-    pub(crate) fn bind(&self) -> Result<Answer, DropReason> {
+    pub(crate) fn bind(&self) -> Result<Answer<'a>, DropReason> {
         match self.dest.settings.forward {
             Forward::FullNat => fullnat::bind(self),
             Forward::Nat => nat::bind(self),
@@ -124,14 +126,14 @@ impl Binding<'_> {
     }
 }
 
-/// Returns the counters of the address that a connection took a port or identifier of.
+/// Returns the counters of the address that a connection has a port or identifier of.
 pub(crate) fn pool<'a>(
     service: &'a Service,
     dest: Option<&'a Dest>,
-    conn: &Conn,
+    conn: &View<'_>,
     me: WorkerId,
 ) -> Option<&'a LaddrCounters> {
-    match conn.forward {
+    match conn.forward() {
         Forward::FullNat => {
             service.laddr_or_removed(conn.local_address())?.counters.part(me.index())
         }

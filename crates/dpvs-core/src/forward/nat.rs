@@ -22,7 +22,7 @@ pub(super) fn check(key: &ServiceKey, endpoint: Endpoint) -> Result<(), Refusal>
 /// that answer already (through another virtual address, with the same port), it could not be told
 /// from this one's. Where each datagram is scheduled by itself, those of one client's port to one
 /// server share what waits for the answers.
-pub(super) fn bind(binding: &Binding<'_>) -> Result<Answer, DropReason> {
+pub(super) fn bind<'a>(binding: &Binding<'_, 'a>) -> Result<Answer<'a>, DropReason> {
     let key = binding.answer_to_client().ok_or(DropReason::MalformedHeader)?;
     let conns = binding.conns;
     let hash = conns.hash_of(&key);
@@ -30,7 +30,7 @@ pub(super) fn bind(binding: &Binding<'_>) -> Result<Answer, DropReason> {
     let is_shared =
         |conn: Conn| binding.service.settings.one_packet && conn.inbound == *binding.key;
     if taken.is_none_or(is_shared) {
-        Ok(Answer { key, hash: Some(hash) })
+        Ok(Answer { key, hash: Some(hash), pool: None })
     } else {
         Err(DropReason::TupleInUse)
     }

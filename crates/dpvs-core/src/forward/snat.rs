@@ -31,7 +31,7 @@ pub(super) fn check(key: &ServiceKey, endpoint: Endpoint) -> Result<(), Refusal>
 }
 
 /// Binds a port or identifier of the pool's address that was chosen.
-pub(super) fn bind(binding: &Binding<'_>) -> Result<Answer, DropReason> {
+pub(super) fn bind<'a>(binding: &Binding<'_, 'a>) -> Result<Answer<'a>, DropReason> {
     let Binding { tables, key, dest, .. } = *binding;
     let pool = dest.shared.pool().and_then(|pool| pool.part(binding.me.index()));
     let counters = pool.ok_or(DropReason::NoLocalAddress)?;

@@ -4,7 +4,7 @@
 use super::WorkerState;
 use super::errors::{Kind, Relation};
 use super::process::Context;
-use crate::conn::{Conn, ConnIndex, Direction, Sequences, State, TcpState, Timer};
+use crate::conn::{Conn, ConnIndex, Direction, Sequences, State, TcpState, Timer, View};
 use crate::forward;
 use crate::icmp::generate::Unreachable;
 use crate::parse::Packet;
@@ -48,17 +48,17 @@ impl WorkerState {
 
     /// Ends a connection, and with a request its reply.
     pub(super) fn end(&mut self, tables: &Tables, index: ConnIndex) {
-        let Some(conn) = self.conns.remove(index) else { return };
-        self.leave_template(&conn);
-        if matches!(conn.state, State::Request { .. }) {
-            self.queries.remove(&conn.inbound);
-        }
+        let Some(conn) = self.conns.view(index) else { return };
         self.count_ended(tables, &conn);
-        if let State::Request { reply: Some(reply) } = conn.state
-            && let Some(conn) = self.conns.remove(reply)
-        {
-            self.count_ended(tables, &conn);
+        let target = (conn.service(), conn.dest());
+        let (state, template) = (conn.state(), conn.template());
+        if let State::Request { reply } = state {
+            self.end_query(tables, index, reply);
         }
+        if let Some(template) = template {
+            self.leave_template(template, target);
+        }
+        self.conns.remove(index);
         self.count_connections();
     }
 
@@ -98,19 +98,32 @@ impl WorkerState {
         self.end(context.tables, found.index);
     }
 
-    fn count_ended(&self, tables: &Tables, conn: &Conn) {
+    /// Ends what a request of a query has beside its place.
+    fn end_query(&mut self, tables: &Tables, request: ConnIndex, reply: Option<ConnIndex>) {
+        if let Some([inbound, _]) = self.conns.view(request).map(|request| request.keys()) {
+            self.queries.remove(&inbound);
+        }
+        if let Some(reply) = reply
+            && let Some(conn) = self.conns.view(reply)
+        {
+            self.count_ended(tables, &conn);
+            self.conns.remove(reply);
+        }
+    }
+
+    fn count_ended(&self, tables: &Tables, conn: &View<'_>) {
         let me = self.me.index();
-        let Some(service) = tables.service_by_id_or_deleted(conn.service) else { return };
-        let dest = service.dest_or_removed(conn.dest);
+        let Some(service) = tables.service_by_id_or_deleted(conn.service()) else { return };
+        let dest = service.dest_or_removed(conn.dest());
         if let Some(dest) = dest {
             if let Some(part) = dest.shared.counters.part(me) {
-                let gauge = if conn.state.is_active() { &part.active } else { &part.inactive };
+                let gauge = if conn.state().is_active() { &part.active } else { &part.inactive };
                 gauge.decrement();
             }
             dest.release();
         }
         // The reply half of a pair has no port or identifier of its own.
-        if matches!(conn.state, State::Reply { .. }) {
+        if conn.is_reply() {
             return;
         }
         if let Some(part) = forward::pool(service, dest, conn, self.me) {

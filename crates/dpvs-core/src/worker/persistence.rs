@@ -6,7 +6,7 @@ use super::WorkerState;
 use crate::Millis;
 use crate::conn::{Conn, ConnIndex, Direction, Entries, Found, Sequences, State, Timer};
 use crate::key::Key;
-use crate::tables::{Dest, Persistence, Service, Tables};
+use crate::tables::{Dest, DestId, Persistence, Service, ServiceId, Tables};
 
 /// How long a template stays whose time is over while connections made by it stand.
 const HELD_MS: u32 = 60_000;
@@ -92,13 +92,12 @@ impl WorkerState {
         });
     }
 
-    /// Notes that a connection made by a template has ended.
-    pub(super) fn leave_template(&mut self, conn: &Conn) {
+    /// Notes that a connection to a real server made by a template has ended.
+    pub(super) fn leave_template(&mut self, index: ConnIndex, target: (ServiceId, DestId)) {
         // The template may have ended before, and another may stand in its place: then that one
         // belongs to another client or server.
-        let Some(index) = conn.template else { return };
         self.templates.update(index, |template| {
-            if (template.service, template.dest) == (conn.service, conn.dest)
+            if (template.service, template.dest) == target
                 && let State::Template { members } = &mut template.state
             {
                 *members = members.saturating_sub(1);
@@ -108,9 +107,11 @@ impl WorkerState {
 
     /// Ends a template.
     pub(super) fn end_template(&mut self, tables: &Tables, index: ConnIndex) {
-        let Some(template) = self.templates.remove(index) else { return };
-        let service = tables.service_by_id_or_deleted(template.service);
-        if let Some(dest) = service.and_then(|service| service.dest_or_removed(template.dest))
+        let Some(template) = self.templates.view(index) else { return };
+        let (service, dest) = (template.service(), template.dest());
+        self.templates.remove(index);
+        let service = tables.service_by_id_or_deleted(service);
+        if let Some(dest) = service.and_then(|service| service.dest_or_removed(dest))
             && let Some(part) = dest.shared.counters.part(self.me.index())
         {
             part.persistent.decrement();

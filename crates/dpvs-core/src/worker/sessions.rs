@@ -8,7 +8,7 @@ use super::process::{Context, local_only, takes_ttl};
 use crate::conn::{
     Conn, ConnIndex, Direction, Entries, Found, Sctp, Sequences, State, TableFull, TcpState,
 };
-use crate::forward::{self, Answer, Binding};
+use crate::forward::{Answer, Binding};
 use crate::icmp::generate::{self, is_host};
 use crate::key::Key;
 use crate::parse::{Packet, Payload};
@@ -54,7 +54,7 @@ struct Bound<'a> {
     dest: &'a Dest,
     /// The template that binds the client.
     template: Option<ConnIndex>,
-    answer: Answer,
+    answer: Answer<'a>,
 }
 
 /// Returns the state of the connection that a packet can start; `None` if it cannot.
@@ -204,7 +204,7 @@ impl WorkerState {
             dest.release();
             return Verdict::Drop(DropReason::TableFull);
         };
-        self.count_made(service, dest, &conn, index);
+        self.count_made(service, bound, &conn, index);
         let found = index.map(|index| Found { index, entry: Direction::Inbound });
         if let Some(verdict) = self.forward_first(context, frame, found) {
             return verdict;
@@ -328,7 +328,7 @@ impl WorkerState {
     fn count_made(
         &mut self,
         service: &Service,
-        dest: &Dest,
+        Bound { dest, answer, .. }: &Bound<'_>,
         conn: &Conn,
         index: Option<ConnIndex>,
     ) {
@@ -358,7 +358,7 @@ impl WorkerState {
         if is_query {
             self.queries.add(&conn.inbound);
         }
-        if let Some(part) = forward::pool(service, Some(dest), conn, self.me) {
+        if let Some(part) = answer.pool {
             part.connections.increment();
         }
         self.count_connections();
