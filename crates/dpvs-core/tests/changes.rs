@@ -201,11 +201,8 @@ fn a_server_without_weight_keeps_its_connections_unless_the_service_expires_them
 }
 
 /// What goes to a server as it is must reach its link: a router would send it back to us.
-#[test]
-fn direct_routing_ends_where_a_router_comes_between() {
-    let mut lab = Lab::new(1);
-    lab.serve(&tcp(), RR, &[(end(R, 80), DestSettings::new(Forward::Direct))]);
-    lab.send(0, &p(C, V).tcp(4000, 80, SYN, &[])).sent();
+/// Gives a router to the way to the first server.
+fn put_behind_router(lab: &mut Lab) {
     lab.change(|draft| {
         let route = Route {
             prefix: Prefix::containing(R.parse().unwrap(), 32).unwrap(),
@@ -219,6 +216,14 @@ fn direct_routing_ends_where_a_router_comes_between() {
         };
         draft.add_route(route).unwrap();
     });
+}
+
+#[test]
+fn direct_routing_ends_where_a_router_comes_between() {
+    let mut lab = Lab::new(1);
+    lab.serve(&tcp(), RR, &[(end(R, 80), DestSettings::new(Forward::Direct))]);
+    lab.send(0, &p(C, V).tcp(4000, 80, SYN, &[])).sent();
+    put_behind_router(&mut lab);
     for flags in [ACK, SYN] {
         let out = lab.send(0, &p(C, V).tcp(4000, 80, flags, &[]));
         assert_eq!(out, Outcome::Dropped(DropReason::OffLink));
@@ -378,4 +383,23 @@ fn a_link_local_address_is_no_server() {
         let refused = draft.add_dest(&key, end("fe80::1", 80), server).unwrap_err();
         assert_eq!(refused.text, "fe80::1 is not a host's address");
     });
+}
+
+/// The server has not seen the first packet, so the connection is no more than begun, and soon over.
+#[test]
+fn a_connection_whose_first_packet_is_lost_stays_for_two_seconds() {
+    for is_lost in [false, true] {
+        let mut lab = Lab::new(1);
+        lab.serve(&tcp(), RR, &[(end(R, 80), DestSettings::new(Forward::Direct))]);
+        if is_lost {
+            put_behind_router(&mut lab);
+        }
+        let outcome = lab.send(0, &p(C, V).tcp(4000, 80, SYN, &[]));
+        assert_eq!(outcome == Outcome::Dropped(DropReason::OffLink), is_lost);
+        let [(_, conn)] = lab.all()[..] else { panic!("one connection") };
+        let expected = if is_lost { ("NONE", 2_000) } else { ("SYN_RECV", 60_000) };
+        assert_eq!((conn.state.name(), conn.timeout_ms), expected);
+        lab.pass(3_000);
+        assert_eq!(lab.connections(), usize::from(!is_lost));
+    }
 }

@@ -485,20 +485,3 @@ fn one_packet_scheduling_can_be_switched_under_connections() {
         assert_eq!((lab.connections(), lab.gauges(&udp())), (0, [0; 3]), "{method:?}");
     }
 }
-
-/// The server has not seen the first packet, so the connection is no more than begun, and soon over.
-#[test]
-fn a_connection_whose_first_packet_is_lost_stays_for_two_seconds() {
-    let lost = Outcome::Dropped(DropReason::NoRoute);
-    for (server, is_routed) in [(R, true), ("192.0.2.77", false)] {
-        let mut lab = Lab::new(1);
-        lab.serve(&tcp(), RR, &[(end(server, 80), DestSettings::new(Forward::FullNat))]);
-        let outcome = lab.send(0, &p(C, V).tcp(4000, 80, SYN, &[]));
-        assert_eq!(outcome != lost, is_routed);
-        let [(_, conn)] = lab.all()[..] else { panic!("one connection") };
-        let expected = if is_routed { ("SYN_RECV", 60_000) } else { ("NONE", 2_000) };
-        assert_eq!((conn.state.name(), conn.timeout_ms), expected);
-        lab.pass(3_000);
-        assert_eq!(lab.connections(), usize::from(is_routed));
-    }
-}
