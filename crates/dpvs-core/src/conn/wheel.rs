@@ -5,6 +5,7 @@
 //! either ends the connection or puts it back. One timer a record, no allocation, O(1) to set and to
 //! remove, and a bounded number of steps a call of [`Wheel::pop_due`].
 
+use super::view::low;
 use crate::Millis;
 use crate::ids::position;
 
@@ -19,8 +20,8 @@ const STEPS_MAX: u32 = 256;
 struct Link {
     next: u32,
     prev: u32,
-    /// When it is due, in ticks.
-    tick: u64,
+    /// When it is due, in ticks: the low bits.
+    tick: u32,
     /// Which list it is in: a slot of either level; `NONE` if in none.
     slot: u32,
 }
@@ -76,9 +77,16 @@ impl Wheel {
             next.prev = index;
         }
         if let Some(link) = self.links.get_mut(position(index)) {
-            *link =
-                Link { next: head, prev: NONE, tick, slot: u32::try_from(slot).unwrap_or(NONE) };
+            let slot = u32::try_from(slot).unwrap_or(NONE);
+            *link = Link { next: head, prev: NONE, tick: low(tick), slot };
         }
+    }
+
+    /// Returns the tick whose low bits these are, or the current one if that has gone by.
+    fn whole(&self, tick: u32) -> u64 {
+        let ahead = tick.wrapping_sub(low(self.tick));
+        let is_past = ahead > u32::MAX / 2;
+        if is_past { self.tick } else { self.tick + u64::from(ahead) }
     }
 
     /// Takes a timer away; does nothing if it is not set.
@@ -102,8 +110,18 @@ impl Wheel {
         }
     }
 
-    fn head(&self, slot: u64) -> Option<u32> {
-        self.heads.get(position_of(slot)).copied().filter(|head| *head != NONE)
+    /// Takes the first timer of a slot away; returns its position, and its tick.
+    fn pop(&mut self, slot: u64) -> Option<(u32, u32)> {
+        let head = self.heads.get_mut(position_of(slot))?;
+        let index = *head;
+        let link = self.links.get_mut(position(index))?;
+        let Link { next, tick, .. } = *link;
+        link.slot = NONE;
+        *head = next;
+        if let Some(after) = self.links.get_mut(position(next)) {
+            after.prev = NONE;
+        }
+        Some((index, tick))
     }
 
     /// Takes away one timer that is due and returns its position. `None` if none is due, or if the
@@ -112,12 +130,8 @@ impl Wheel {
         let now_tick = now.0 / TICK_MS;
         for _ in 0..STEPS_MAX {
             if let Some(upper) = self.moving {
-                match self.head(SLOTS + upper) {
-                    Some(index) => {
-                        let tick = self.links.get(position(index)).map_or(0, |link| link.tick);
-                        self.remove(index);
-                        self.link(index, tick.max(self.tick));
-                    }
+                match self.pop(SLOTS + upper) {
+                    Some((index, tick)) => self.link(index, self.whole(tick)),
                     None => self.moving = None,
                 }
                 continue;
@@ -125,8 +139,7 @@ impl Wheel {
             if self.tick > now_tick {
                 return None;
             }
-            if let Some(index) = self.head(self.tick % SLOTS) {
-                self.remove(index);
+            if let Some((index, _)) = self.pop(self.tick % SLOTS) {
                 return Some(index);
             }
             self.tick += 1;
@@ -187,6 +200,25 @@ mod tests {
             let mut last = drain(&mut wheel, now);
             last.sort_unstable();
             prop_assert_eq!(last, model.keys().copied().collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn four_links_share_a_cache_line() {
+        assert_eq!(size_of::<Link>(), 16);
+    }
+
+    #[test]
+    fn the_low_bits_of_ticks_run_over() {
+        let mut wheel = Wheel::with_capacity(2);
+        let start = (1 << u32::BITS) - 3 * SLOTS;
+        wheel.tick = start;
+        let due = [start + SLOTS + 7, start + 5 * SLOTS + 7].map(|tick| tick * TICK_MS);
+        wheel.insert(0, Millis(due[0]));
+        wheel.insert(1, Millis(due[1]));
+        for (index, due) in (0..).zip(due) {
+            assert_eq!(drain(&mut wheel, due - 1), [0; 0]);
+            assert_eq!(drain(&mut wheel, due), [index]);
         }
     }
 
