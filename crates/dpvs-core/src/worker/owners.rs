@@ -88,6 +88,9 @@ fn inbound_owner(steering: &Steering, service: &Service, key: &Key) -> WorkerId 
 pub(super) fn of_client(tables: &Tables, service: &Service, key: &Key, can_start: bool) -> Owners {
     let steering = tables.steering();
     let mut owners = Owners::default();
+    if steering.workers() == 1 {
+        return owners;
+    }
     let takes_any_port = service.key.virtual_().is_some_and(|virtual_| virtual_.port == 0);
     if takes_any_port && !key.protocol.is_icmp() && tables.is_laddr(key.dst) {
         owners.push(steering.local_port(key.dport));
