@@ -56,7 +56,7 @@ pub(crate) fn allocate<'a>(
     };
     // What comes to a service's port is a client's: its owner is computed another way. A service of
     // any port leaves us those that no client talks to.
-    let may_be_served = wanted.reply.is_none() && tables.is_virtual(local);
+    let may_be_served = wanted.reply.is_none() && tables.has_shared_addresses();
     let span = u32::from(last.checked_sub(first)?) + 1;
     let mut offset = wanted.start.map_or_else(|| counters.cursor.get(), u32::from) % span;
     let mut tries = 0;
@@ -72,8 +72,7 @@ pub(crate) fn allocate<'a>(
             continue;
         }
         let key = key_for(local, port, wanted);
-        let hash = table.hash_of(&key);
-        if table.find_hashed(&key, hash).is_none() {
+        if let Some(hash) = table.hash_if_free(&key) {
             counters.cursor.set(offset);
             return Some(Answer { key, hash: Some(hash), pool: Some(counters) });
         }

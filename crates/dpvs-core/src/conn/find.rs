@@ -55,7 +55,19 @@ impl ConnTable {
     #[inline]
     pub(crate) fn find_hashed(&self, key: &Key, hash: u32) -> Option<Found> {
         debug_assert_eq!(hash, self.hash_of(key), "the hash is the key's");
-        self.find_from(self.home(hash), hash, key)
+        let home = self.home(hash);
+        // Looked for one by one is mostly what is not there.
+        if self.slot(home).value == EMPTY {
+            return None;
+        }
+        self.find_from(home, hash, key)
+    }
+
+    /// Returns the hash of a key that leads to no connection; `None` if it leads to one.
+    #[inline(never)]
+    pub(crate) fn hash_if_free(&self, key: &Key) -> Option<u32> {
+        let hash = self.hash_of(key);
+        self.find_hashed(key, hash).is_none().then_some(hash)
     }
 
     /// Finds the connection of a key in few bytes.

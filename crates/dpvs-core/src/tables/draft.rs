@@ -62,6 +62,8 @@ impl Draft {
             }
         }
         self.settle_echoes();
+        let is_shared = |uses: &Uses| uses.virtual_ > 0 && uses.local > 0;
+        self.tables.has_shared_addresses = self.tables.served.values().any(is_shared);
         self.tables.generation += 1;
         self.tables
     }

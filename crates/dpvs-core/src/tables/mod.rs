@@ -93,6 +93,8 @@ pub struct Tables {
     services: Vec<ServiceSlot>,
     service_index: HashMap<ServiceKey, u32, MapHash>,
     served: HashMap<Address, Uses, MapHash>,
+    /// Some address is both virtual and local.
+    has_shared_addresses: bool,
     /// Slots of services by match, in the order of their making.
     match_slots: Vec<u32>,
     /// Slots of services whose NAT connections a real server's packets may answer.
@@ -125,6 +127,7 @@ impl Tables {
             services: Vec::new(),
             service_index: HashMap::default(),
             served: HashMap::default(),
+            has_shared_addresses: false,
             match_slots: Vec::new(),
             nat_index: Arc::default(),
             deleted: VecDeque::new(),
@@ -339,6 +342,11 @@ impl Tables {
         (self.is_laddr(address) || ours.is_some_and(|ours| ours.is_pool))
             && !self.is_virtual(address)
             && !ours.is_some_and(of_link)
+    }
+
+    /// Returns whether any service's virtual address is a local address too.
+    pub(crate) fn has_shared_addresses(&self) -> bool {
+        self.has_shared_addresses
     }
 
     /// Returns whether an address is the virtual address of any service.
