@@ -210,19 +210,18 @@ impl ConnTable {
     /// Writes everything of a connection but its keys.
     fn write(&mut self, index: ConnIndex, conn: &Conn) {
         let at = position(index.0);
-        if let Some(record) = self.slab.get_mut(at) {
-            record.write(conn);
+        self.tick(conn.last_seen);
+        let Some(record) = self.slab.get_mut(at) else { return };
+        record.write(conn);
+        if record.is_rare() {
+            self.write_beside(at, conn);
         }
-        self.write_beside(at, conn);
     }
 
     /// Writes what of a connection stands beside its record.
     fn write_beside(&mut self, at: usize, conn: &Conn) {
-        let latest = conn.mtu_told_at.map_or(conn.last_seen, |told| conn.last_seen.max(told));
-        self.tick(latest);
-        if conn.has_rare()
-            && let Some(place) = self.rare.get_mut(at)
-        {
+        self.tick(conn.mtu_told_at.unwrap_or(conn.last_seen));
+        if let Some(place) = self.rare.get_mut(at) {
             *place = conn.rare();
         }
     }
@@ -402,7 +401,10 @@ impl ConnTable {
         if let Some(place) = self.slab.get_mut(at) {
             *place = record;
         }
-        self.write_beside(at, conn);
+        self.tick(conn.last_seen);
+        if record.is_rare() {
+            self.write_beside(at, conn);
+        }
         self.len += 1;
     }
 

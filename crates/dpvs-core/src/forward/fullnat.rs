@@ -28,7 +28,6 @@ pub(super) fn bind<'a>(binding: &Binding<'_, 'a>) -> Result<Answer<'a>, DropReas
     let Binding { tables, key, service, .. } = *binding;
     let me = binding.me.index();
     let server = binding.server();
-    let family = server.address.family();
     let cursor = &service.counters.part(me).ok_or(DropReason::NoLocalAddress)?.laddr_cursor;
     let reply = reply_to(key);
     let wanted = Wanted { protocol: key.protocol, dest: server, reply, start: None };
@@ -37,9 +36,8 @@ pub(super) fn bind<'a>(binding: &Binding<'_, 'a>) -> Result<Answer<'a>, DropReas
     for _ in 0..count.min(LADDRS_TRIED_MAX) {
         let at = position(cursor.get()) % count;
         cursor.set(u32::try_from(at + 1).unwrap_or(0));
-        let Some(laddr) = service.laddrs.get(at).filter(|l| l.address.family() == family) else {
-            continue;
-        };
+        // They are of the service's family, as its servers are.
+        let Some(laddr) = service.laddrs.get(at) else { continue };
         let Some(counters) = laddr.counters.part(me) else { continue };
         let steering = (tables.steering(), binding.me);
         let local = (laddr.address, counters);

@@ -66,6 +66,7 @@ impl WorkerState {
     }
 
     /// Decides about an IP packet that is whole, or the first part of one.
+    #[inline]
     pub(super) fn decide_ip<F: Frame>(
         &mut self,
         context: &Context<'_>,
