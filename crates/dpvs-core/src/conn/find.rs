@@ -89,11 +89,6 @@ impl ConnTable {
         found.or_else(|| self.find_hashed(key, hash))
     }
 
-    /// Returns the hash of the key at a place of the burst that was looked up last.
-    pub(crate) fn hash_at(&self, place: usize) -> u32 {
-        self.hashes.get(place).copied().unwrap_or_default()
-    }
-
     /// Searches from a slot on.
     fn find_from(&self, from: usize, hash: u32, wanted: &impl Wanted) -> Option<Found> {
         for at in from..from + PROBES_MAX {
@@ -124,28 +119,28 @@ impl ConnTable {
         (home, EMPTY)
     }
 
-    /// Finds the connections of a burst; what has no key is left alone. Each pass goes over all of
+    /// Finds the connections of a burst, and the hashes of its keys; what has no key is left alone. Each pass goes over all of
     /// it, and its loads do not depend on each other: so the misses of the index overlap, and then
     /// those of the records.
+    #[inline(never)]
     pub(crate) fn find_burst<'a, K: Wanted + 'a>(
         &mut self,
         keys: impl Iterator<Item = Option<&'a K>> + Clone,
+        hashes: &mut [u32; BURST],
         found: &mut [Option<Found>; BURST],
     ) {
-        // Those of keys that were looked up before stay.
-        let mut hashes = self.hashes;
         for (hash, key) in hashes.iter_mut().zip(keys.clone()) {
             if let Some(key) = key {
                 *hash = self.hash_of(key);
             }
         }
         let mut candidates = [(0, EMPTY); BURST];
-        for ((candidate, key), hash) in candidates.iter_mut().zip(keys.clone()).zip(&hashes) {
+        for ((candidate, key), hash) in candidates.iter_mut().zip(keys.clone()).zip(&*hashes) {
             if key.is_some() {
                 *candidate = self.candidate(*hash);
             }
         }
-        let all = found.iter_mut().zip(keys).zip(&hashes).zip(&candidates);
+        let all = found.iter_mut().zip(keys).zip(&*hashes).zip(&candidates);
         for (((result, key), hash), (at, value)) in all {
             if let Some(key) = key
                 && *value != EMPTY
@@ -158,7 +153,6 @@ impl ConnTable {
                 };
             }
         }
-        self.hashes = hashes;
         self.is_unchanged = true;
     }
 }

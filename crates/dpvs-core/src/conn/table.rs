@@ -11,9 +11,9 @@ use super::record::{Record, of};
 use super::view::{RARE_WORDS, View, low};
 use super::wheel::Wheel;
 use super::{Conn, Direction, State};
+use crate::Millis;
 use crate::ids::position;
 use crate::key::{Address, Key};
-use crate::{BURST, Millis};
 use std::hash::{BuildHasher, Hash};
 
 /// Longest run of slots that is searched.
@@ -88,8 +88,6 @@ pub struct ConnTable {
     wheel: Wheel,
     /// No key was written to the index or taken from it since a burst's connections were found.
     pub(super) is_unchanged: bool,
-    /// The hashes of that burst's keys.
-    pub(super) hashes: [u32; BURST],
 }
 
 impl ConnTable {
@@ -112,7 +110,6 @@ impl ConnTable {
             hash: foldhash::quality::RandomState::default(),
             wheel: Wheel::with_capacity(capacity),
             is_unchanged: false,
-            hashes: [0; BURST],
         }
     }
 

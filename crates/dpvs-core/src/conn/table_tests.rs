@@ -3,6 +3,7 @@
 
 use super::super::{Entries, Sctp, Sequences, State, TcpState};
 use super::*;
+use crate::BURST;
 use crate::key::Address;
 use crate::net::Protocol;
 use crate::tables::{DestId, Forward, ServiceId};
@@ -98,8 +99,8 @@ proptest! {
         // A burst finds what its keys find one by one.
         let keys: Vec<_> = (0..300u16).map(|n| Some(conn(n).outbound).filter(|_| n % 7 != 0)).collect();
         for keys in keys.chunks(BURST) {
-            let mut found = [None; BURST];
-            table.find_burst(keys.iter().map(Option::as_ref), &mut found);
+            let (mut hashes, mut found) = ([0; BURST], [None; BURST]);
+            table.find_burst(keys.iter().map(Option::as_ref), &mut hashes, &mut found);
             let each: Vec<_> = keys.iter().map(|key| table.find(key.as_ref()?)).collect();
             prop_assert_eq!(&found[..keys.len()], &each[..]);
         }

@@ -80,14 +80,10 @@ impl Worker {
         let others = &mut *self.others;
         state.conns.tick(now);
         let mut plains: [Option<Plain>; BURST] = [None; BURST];
-        let mut are_all_plain = true;
-        for (plain, frame) in plains.iter_mut().zip(frames.iter()) {
-            *plain = read_plain(tables, frame);
-            are_all_plain &= plain.is_some();
-        }
-        let mut found = [None; BURST];
+        let are_all_plain = read_burst(tables, frames, &mut plains);
+        let (mut hashes, mut found) = ([0; BURST], [None; BURST]);
         let tuples = plains.iter().map(|plain| plain.as_ref().map(|plain| &plain.tuple));
-        state.conns.find_burst(tuples, &mut found);
+        state.conns.find_burst(tuples, &mut hashes, &mut found);
         if !are_all_plain {
             for ((other, plain), frame) in others.iter_mut().zip(&plains).zip(frames.iter()) {
                 if plain.is_none() {
@@ -98,7 +94,7 @@ impl Worker {
             }
             let len = frames.len();
             let keys = others.iter().take(len).map(|other| other.key.as_ref());
-            state.conns.find_burst(keys, &mut found);
+            state.conns.find_burst(keys, &mut hashes, &mut found);
         }
         state.look_ahead(tables, &found);
         let arrival = Arrival { tables, now, is_handed };
@@ -117,7 +113,8 @@ impl Worker {
             }
             // Not in step with the others: that would cost plain frames seven instructions.
             let Some(other) = others.get_mut(at) else { break };
-            *verdict = state.decide_other(arrival, frame, other, plain.as_ref(), (at, *found));
+            let hash = hashes.get(at).copied().unwrap_or_default();
+            *verdict = state.decide_other(arrival, frame, other, plain.as_ref(), (hash, *found));
             state.count_end(verdict);
         }
     }
@@ -156,18 +153,16 @@ impl Other {
 }
 
 impl WorkerState {
-    /// Decides about a frame that does not go the shortest way; `at` is its place in the burst.
-    #[inline(never)]
+    /// Decides about a frame that does not go the shortest way. `hash` is its key's, if it has one.
     fn decide_other<F: Frame>(
         &mut self,
         Arrival { tables, now, is_handed, .. }: Arrival<'_>,
         frame: &mut F,
         other: &mut Other,
         plain: Option<&Plain>,
-        (at, found): (usize, Option<Found>),
+        (hash, found): (u32, Option<Found>),
     ) -> Verdict {
         let port = frame.rx().port;
-        let hash = self.conns.hash_at(at);
         let context = Context { tables, now, hash, port, plain, is_handed, meets_here: false };
         if let Some(plain) = plain {
             let is_spread = plain.spread(frame.bytes(), &mut other.packet);
@@ -187,6 +182,21 @@ impl WorkerState {
             Ok(Kind::Other) => to_kernel(&context, DropReason::NotIp),
         }
     }
+}
+
+/// Reads the frames of a burst that are plain; says whether all of them are.
+#[inline(never)]
+fn read_burst<F: Frame>(
+    tables: &Tables,
+    frames: &[F],
+    plains: &mut [Option<Plain>; BURST],
+) -> bool {
+    let mut are_all_plain = true;
+    for (plain, frame) in plains.iter_mut().zip(frames) {
+        *plain = read_plain(tables, frame);
+        are_all_plain &= plain.is_some();
+    }
+    are_all_plain
 }
 
 /// Reads a frame if it is plain.
