@@ -9,7 +9,7 @@ use dpvs_core::net::{Family, Protocol};
 use dpvs_core::scheduler::Scheduler;
 use dpvs_core::tables::{DestSettings, Forward, ServiceKey, ServiceSettings};
 use dpvs_core::testing::{HeapFrame, Lab, PacketBuilder, end, match_key, service_key};
-use dpvs_core::{BURST, Millis, Verdict, Worker};
+use dpvs_core::{BURST, Millis, Verdict, Worker, WorkerId};
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -60,6 +60,19 @@ enum Traffic {
     RelatedError,
     /// Pings of a virtual address that we answer.
     LocalEcho,
+    /// Of connections of UDP that another worker has.
+    Elsewhere(Course),
+}
+
+/// How bursts come in, and what becomes of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Course {
+    /// By a port, and are sent.
+    Through,
+    /// By a port, and are handed to the second worker.
+    Steered,
+    /// To the second worker from the first one, and are sent.
+    Handed,
 }
 
 /// One kind of packet of one family.
@@ -70,7 +83,7 @@ pub(crate) struct Scene {
     family: Family,
 }
 
-const SCENES: [(&str, Traffic); 18] = [
+const SCENES: [(&str, Traffic); 20] = [
     ("full-nat-udp-request", Traffic::Request(Forward::FullNat, L4::Udp)),
     ("full-nat-udp-reply", Traffic::Reply(Forward::FullNat, L4::Udp)),
     ("full-nat-tcp-request", Traffic::Request(Forward::FullNat, L4::Tcp)),
@@ -89,6 +102,8 @@ const SCENES: [(&str, Traffic); 18] = [
     ("ended-udp", Traffic::Ended),
     ("related-error", Traffic::RelatedError),
     ("local-echo", Traffic::LocalEcho),
+    ("steered-udp", Traffic::Elsewhere(Course::Steered)),
+    ("handed-udp", Traffic::Elsewhere(Course::Handed)),
 ];
 
 impl Scene {
@@ -124,6 +139,17 @@ fn counted_burst(
     worker.process(now, black_box(frames), black_box(verdicts));
 }
 
+/// The packet path of what another worker handed over, as callgrind finds it by its name.
+#[inline(never)]
+fn counted_handed(
+    worker: &mut Worker,
+    now: Millis,
+    frames: &mut [HeapFrame],
+    verdicts: &mut [Verdict; BURST],
+) {
+    worker.process_handed(now, black_box(frames), black_box(verdicts));
+}
+
 /// The work between bursts, as callgrind finds it by its name.
 #[inline(never)]
 fn counted_poll(worker: &mut Worker, now: Millis) {
@@ -132,7 +158,8 @@ fn counted_poll(worker: &mut Worker, now: Millis) {
 
 /// Runs a scene once.
 pub(crate) fn run(scene: Scene) -> anyhow::Result<()> {
-    let mut lab = Lab::with_addresses(1, CAPACITY);
+    let workers = if let Traffic::Elsewhere(_) = scene.traffic { 2 } else { 1 };
+    let mut lab = Lab::with_addresses(workers, CAPACITY);
     lab.change(|draft| {
         let policy = &mut draft.tables_mut().limits.icmp;
         policy.relayed_per_s = NO_LIMIT_PER_S;
@@ -144,11 +171,11 @@ pub(crate) fn run(scene: Scene) -> anyhow::Result<()> {
     match scene.traffic {
         Traffic::Request(method, l4) => {
             let [requests, _] = open(&mut lab, scene.family, method, l4)?;
-            play(&mut lab, &requests)
+            play(&mut lab, &requests, Course::Through)
         }
         Traffic::Reply(method, l4) => {
             let [_, replies] = open(&mut lab, scene.family, method, l4)?;
-            play(&mut lab, &replies)
+            play(&mut lab, &replies, Course::Through)
         }
         Traffic::New(method, l4) => {
             serve(&mut lab, scene.family, method, l4);
@@ -161,7 +188,7 @@ pub(crate) fn run(scene: Scene) -> anyhow::Result<()> {
                 }
             };
             let frames: Vec<_> = ports(PACKETS).map(first).collect();
-            play(&mut lab, &frames)?;
+            play(&mut lab, &frames, Course::Through)?;
             ensure!(lab.connections() == frames.len(), "each makes a connection");
             Ok(())
         }
@@ -173,31 +200,39 @@ pub(crate) fn run(scene: Scene) -> anyhow::Result<()> {
                 let answer = lab.send(0, &reply).sent();
                 errors.push(too_big(v6, &answer));
             }
-            play(&mut lab, &errors)
+            play(&mut lab, &errors, Course::Through)
         }
         Traffic::LocalEcho => {
             serve(&mut lab, scene.family, Forward::FullNat, L4::Udp);
             let packet = PacketBuilder::new(CLIENT[v6], VIRTUAL[v6]);
             let frames: Vec<_> = ports(BURST).map(|id| packet.ping(id, 1, &DATA)).collect();
-            play(&mut lab, &frames)
+            play(&mut lab, &frames, Course::Through)
+        }
+        Traffic::Elsewhere(course) => {
+            let frames = open_elsewhere(&mut lab, scene.family);
+            play(&mut lab, &frames, course)
         }
     }
 }
 
-/// Lets bursts of the frames, round-robin, through the worker; each has to be sent.
-fn play(lab: &mut Lab, frames: &[Vec<u8>]) -> anyhow::Result<()> {
+/// Lets bursts of the frames, round-robin, through the worker; each has to go its course.
+fn play(lab: &mut Lab, frames: &[Vec<u8>], course: Course) -> anyhow::Result<()> {
     let mut burst = vec![HeapFrame::new(&[0; 2048]); BURST];
     let mut verdicts = [Verdict::Consumed; BURST];
     let mut next = frames.iter().cycle();
-    let worker = lab.workers.first_mut().context("a worker")?;
+    let worker = lab.workers.get_mut(usize::from(course == Course::Handed)).context("a worker")?;
+    let counted = if course == Course::Handed { counted_handed } else { counted_burst };
+    let has_gone = |verdict: &Verdict| match course {
+        Course::Steered => *verdict == Verdict::Redirect(WorkerId(1)),
+        Course::Through | Course::Handed => matches!(verdict, Verdict::Transmit(_)),
+    };
     for _ in 0..BURSTS {
         for (frame, bytes) in burst.iter_mut().zip(&mut next) {
             frame.refill(bytes);
         }
         lab.now = lab.now + 1;
-        counted_burst(worker, lab.now, &mut burst, &mut verdicts);
-        let are_sent = verdicts.iter().all(|verdict| matches!(verdict, Verdict::Transmit(_)));
-        ensure!(are_sent, "not sent: {verdicts:?}");
+        counted(worker, lab.now, &mut burst, &mut verdicts);
+        ensure!(verdicts.iter().all(has_gone), "they go elsewhere: {verdicts:?}");
     }
     Ok(())
 }
@@ -294,6 +329,21 @@ fn open(
         }
     }
     Ok([requests, replies])
+}
+
+/// Makes the service and a burst of connections that the second worker has; returns the next packet
+/// of each from the client.
+fn open_elsewhere(lab: &mut Lab, family: Family) -> Vec<Vec<u8>> {
+    serve(lab, family, Forward::FullNat, L4::Udp);
+    let v6 = usize::from(family == Family::V6);
+    let packet = PacketBuilder::new(CLIENT[v6], VIRTUAL[v6]);
+    let requests = ports(usize::MAX).map(|port| packet.udp(port, 53, &DATA));
+    let is_elsewhere = |request: &Vec<u8>| {
+        let handed = lab.handed;
+        lab.send(0, request).sent();
+        lab.handed > handed
+    };
+    requests.filter(is_elsewhere).take(BURST).collect()
 }
 
 /// Returns where the transport header starts.
