@@ -11,7 +11,7 @@
 //! No table is shared between workers for this.
 
 use crate::WorkerId;
-use crate::key::{Address, Key};
+use crate::key::{Address, Key, Tuple};
 use crate::net::Family;
 
 /// Entries of the indirection table: what most NICs have, and enough to be fair to 64 workers.
@@ -40,7 +40,7 @@ pub const KEY_DEFAULT: [u8; KEY_LEN] = [
 #[derive(Clone)]
 pub struct Toeplitz {
     /// `table[i][b]` is the contribution of byte `b` at position `i`.
-    table: Box<[[u32; 256]]>,
+    table: Box<[[u32; 256]; INPUT_MAX]>,
 }
 
 impl std::fmt::Debug for Toeplitz {
@@ -52,7 +52,9 @@ impl std::fmt::Debug for Toeplitz {
 impl Toeplitz {
     /// Expands a key.
     pub fn new(key: &[u8; KEY_LEN]) -> Self {
-        let mut table = vec![[0; 256]; INPUT_MAX].into_boxed_slice();
+        let rows = vec![[0; 256]; INPUT_MAX].into_boxed_slice();
+        let mut table: Box<[[u32; 256]; INPUT_MAX]> =
+            rows.try_into().unwrap_or_else(|_| unreachable!("it was made of this length"));
         for (row, at) in table.iter_mut().zip(0..) {
             let bits: [u32; 8] = std::array::from_fn(|bit| key_bits(key, at * 8 + bit));
             for (entry, byte) in row.iter_mut().zip(0u8..=255) {
@@ -64,13 +66,13 @@ impl Toeplitz {
         Toeplitz { table }
     }
 
-    /// Hashes the bytes of the parts, one after the other; at most 36 of them count.
-    pub fn hash(&self, parts: &[&[u8]]) -> u32 {
-        let bytes = parts.iter().flat_map(|part| part.iter());
-        self.table
-            .iter()
-            .zip(bytes)
-            .fold(0, |hash, (row, byte)| hash ^ row.get(usize::from(*byte)).copied().unwrap_or(0))
+    /// Returns what bytes of the input add to its hash that stand at `start`: a hash is the exclusive
+    /// or of its parts'.
+    #[inline]
+    pub fn part<const N: usize>(&self, start: usize, bytes: [u8; N]) -> u32 {
+        let rows = self.table.iter().skip(start);
+        rows.zip(bytes)
+            .fold(0, |hash, (row, byte)| hash ^ row.get(usize::from(byte)).copied().unwrap_or(0))
     }
 }
 
@@ -134,15 +136,22 @@ impl Steering {
         self.worker_of(self.hash(key))
     }
 
+    /// The same for a packet of IPv4 with ports.
+    #[inline]
+    pub(crate) fn inbound_tuple(&self, tuple: &Tuple) -> WorkerId {
+        self.worker_of(self.hash_tuple(tuple))
+    }
+
     /// Returns the owner of what two addresses alone tell: fragments, and clients that persistence
     /// binds. A NIC that sees no ports hashes the same.
     pub fn addresses(&self, src: Address, dst: Address) -> WorkerId {
         if self.workers == 1 {
             return WorkerId(0);
         }
-        self.worker_of(self.hash_addresses(src, dst, &[]))
+        self.worker_of(self.hash_addresses(src, dst))
     }
 
+    #[inline]
     fn worker_of(&self, hash: u32) -> WorkerId {
         let low = usize::try_from(hash).unwrap_or(0) % RETA_LEN;
         WorkerId(self.reta.get(low).copied().unwrap_or(0))
@@ -150,14 +159,26 @@ impl Steering {
 
     /// Returns the hash that a NIC with our key gives a packet with ports.
     pub fn hash(&self, key: &Key) -> u32 {
-        let ([a, b], [c, d]) = (key.sport.to_be_bytes(), key.dport.to_be_bytes());
-        self.hash_addresses(key.src, key.dst, &[a, b, c, d])
+        if let Some(tuple) = key.tuple() {
+            return self.hash_tuple(&tuple);
+        }
+        let ports = u32::from(key.sport) << 16 | u32::from(key.dport);
+        self.hash_addresses(key.src, key.dst) ^ self.toeplitz.part(32, ports.to_be_bytes())
     }
 
-    fn hash_addresses(&self, src: Address, dst: Address, ports: &[u8]) -> u32 {
+    #[inline]
+    fn hash_tuple(&self, tuple: &Tuple) -> u32 {
+        let [src, dst] = tuple.addresses.map(u32::to_be_bytes);
+        let ports = tuple.port_pair().to_be_bytes();
+        let toeplitz = &self.toeplitz;
+        toeplitz.part(0, src) ^ toeplitz.part(4, dst) ^ toeplitz.part(8, ports)
+    }
+
+    fn hash_addresses(&self, src: Address, dst: Address) -> u32 {
+        let toeplitz = &self.toeplitz;
         match src.family() {
-            Family::V4 => self.toeplitz.hash(&[&src.v4_octets(), &dst.v4_octets(), ports]),
-            Family::V6 => self.toeplitz.hash(&[&src.v6_octets(), &dst.v6_octets(), ports]),
+            Family::V4 => toeplitz.part(0, src.v4_octets()) ^ toeplitz.part(4, dst.v4_octets()),
+            Family::V6 => toeplitz.part(0, src.v6_octets()) ^ toeplitz.part(16, dst.v6_octets()),
         }
     }
 
@@ -178,15 +199,20 @@ mod tests {
     #[test]
     fn the_published_vectors_come_out() {
         let toeplitz = Toeplitz::new(&KEY_DEFAULT);
-        let ports = |s: u16, d: u16| [s.to_be_bytes(), d.to_be_bytes()].concat();
-        let v4 = |s: [u8; 4], d: [u8; 4], p: &[u8]| toeplitz.hash(&[&s, &d, p]);
-        assert_eq!(v4([66, 9, 149, 187], [161, 142, 100, 80], &ports(2794, 1766)), 0x51cc_c178);
-        assert_eq!(v4([66, 9, 149, 187], [161, 142, 100, 80], &[]), 0x323e_8fc2);
-        assert_eq!(v4([199, 92, 111, 2], [65, 69, 140, 83], &ports(14230, 4739)), 0xc626_b0ea);
+        let ports = |at, s: u16, d: u16| {
+            toeplitz.part(at, s.to_be_bytes()) ^ toeplitz.part(at + 2, d.to_be_bytes())
+        };
+        let v4 = |s: [u8; 4], d: [u8; 4]| toeplitz.part(0, s) ^ toeplitz.part(4, d);
+        let addresses = v4([66, 9, 149, 187], [161, 142, 100, 80]);
+        assert_eq!(addresses, 0x323e_8fc2);
+        assert_eq!(addresses ^ ports(8, 2794, 1766), 0x51cc_c178);
+        let addresses = v4([199, 92, 111, 2], [65, 69, 140, 83]);
+        assert_eq!(addresses ^ ports(8, 14230, 4739), 0xc626_b0ea);
         let src = "3ffe:2501:200:1fff::7".parse::<std::net::Ipv6Addr>().unwrap().octets();
         let dst = "3ffe:2501:200:3::1".parse::<std::net::Ipv6Addr>().unwrap().octets();
-        assert_eq!(toeplitz.hash(&[&src, &dst, &ports(2794, 1766)]), 0x4020_7d3d);
-        assert_eq!(toeplitz.hash(&[&src, &dst]), 0x2cc1_8cd5);
+        let addresses = toeplitz.part(0, src) ^ toeplitz.part(16, dst);
+        assert_eq!(addresses, 0x2cc1_8cd5);
+        assert_eq!(addresses ^ ports(32, 2794, 1766), 0x4020_7d3d);
     }
 
     #[test]

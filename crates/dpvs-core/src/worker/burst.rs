@@ -103,7 +103,9 @@ impl Worker {
             if let Some(plain) = plain {
                 let shortest = match found {
                     Some(found) => state.forward_plain(arrival, frame, plain, *found),
-                    None => state.answer_plain(arrival, frame, plain),
+                    None => state
+                        .answer_plain(arrival, frame, plain)
+                        .or_else(|| state.hand_plain(arrival, plain)),
                 };
                 if let Some(decided) = shortest {
                     *verdict = decided;

@@ -20,6 +20,7 @@ mod process;
 mod queries;
 mod query_share;
 mod sessions;
+mod spreads;
 mod tunnel_errors;
 mod ways;
 
@@ -102,6 +103,8 @@ struct WorkerState {
     answered: plain::Answered,
     /// The ways that plain packets have gone lately.
     ways: ways::Ways,
+    /// Whose plain packets without a connection are.
+    spreads: spreads::Spreads,
     made_errors: TokenBucket,
     made: ArrayVec<MadeFrame, MADE_MAX>,
     learned: ArrayVec<NeighbourUpdate, LEARNED_MAX>,
@@ -137,6 +140,7 @@ impl Worker {
                 recorder: Recorder::new(),
                 answered: plain::Answered::default(),
                 ways: ways::Ways::new(),
+                spreads: spreads::Spreads::new(),
                 made_errors: TokenBucket::default(),
                 made: ArrayVec::new(),
                 learned: ArrayVec::new(),
