@@ -5,23 +5,23 @@
 //! queue, and link addresses that one worker learned to all others.
 
 use crate::port_frame::PortFrame;
+use arrayvec::ArrayVec;
 use dpdk::Mbuf;
 use dpvs_core::neighbour::NeighbourUpdate;
-use dpvs_core::{PortId, WorkerId};
+use dpvs_core::{BURST, PortId, WorkerId};
+use rtrb::chunks::{ChunkError, ReadChunk};
 use rtrb::{Consumer, Producer, RingBuffer};
 
-/// Room for what comes in to one worker, shared by the rings of all others.
+/// Room for the frames that come in to one worker, shared by the rings of all others.
 const INCOMING_MAX: usize = 4096;
 
 /// Room of one ring at most and at least.
 const RING_LEN_MAX: usize = 1024;
 const RING_LEN_MIN: usize = 128;
 
-/// What one worker hands to another.
+/// What one worker hands to another beside frames of the other's connections.
 #[derive(Debug)]
 pub(crate) enum Handed {
-    /// A frame as it came in, of a connection that the other one owns.
-    Frame(PortFrame),
     /// A finished frame, for a queue that the other one has.
     Send(Way, Mbuf),
     /// A link address.
@@ -41,45 +41,115 @@ pub(crate) enum Way {
 #[derive(Debug)]
 pub(crate) struct Rings {
     /// By worker; none to itself.
-    to: Vec<Option<Producer<Handed>>>,
+    to: Vec<Option<Outgoing>>,
     /// In no order.
-    from: Vec<Consumer<Handed>>,
+    from: Vec<Incoming>,
+}
+
+/// The ends of the rings to a worker.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    /// Frames as they came in, of connections that the other one owns. They alone are in this ring,
+    /// since eight of them share a cache line.
+    frames: Producer<PortFrame>,
+    /// Those of a burst, to be written at once: what one end writes the other end has to fetch.
+    gathered: ArrayVec<PortFrame, BURST>,
+    others: Producer<Handed>,
+}
+
+/// The ends of the rings from a worker.
+#[derive(Debug)]
+struct Incoming {
+    frames: Consumer<PortFrame>,
+    others: Consumer<Handed>,
+}
+
+impl Outgoing {
+    /// Returns whether no more can gather.
+    #[inline]
+    pub(crate) fn is_full(&self) -> bool {
+        self.gathered.is_full()
+    }
+
+    /// Adds a frame, unless they are full, to those that [`Outgoing::write`] hands over.
+    #[inline]
+    pub(crate) fn gather(&mut self, frame: PortFrame) {
+        self.gathered.push(frame);
+    }
+
+    /// Hands over what has gathered, in order. What the ring has no room for is left.
+    #[inline]
+    pub(crate) fn write(&mut self) -> impl Iterator<Item = PortFrame> {
+        if !self.gathered.is_empty() {
+            let chunk = match self.frames.write_chunk_uninit(self.gathered.len()) {
+                Err(ChunkError::TooFewSlots(room)) => self.frames.write_chunk_uninit(room),
+                chunk => chunk,
+            };
+            if let Ok(chunk) = chunk {
+                let count = chunk.len();
+                chunk.fill_from_iter(self.gathered.drain(..count));
+            }
+        }
+        self.gathered.drain(..)
+    }
 }
 
 impl Rings {
-    /// Hands something to a worker; it comes back if the ring is full.
+    /// Returns the rings to a worker, if it is another one.
     #[inline]
-    pub(crate) fn push(&mut self, worker: WorkerId, handed: Handed) -> Result<(), Handed> {
-        match self.to.get_mut(worker.index()) {
-            Some(Some(ring)) => ring.push(handed).map_err(|rtrb::PushError::Full(handed)| handed),
-            _ => Err(handed),
+    pub(crate) fn to(&mut self, worker: WorkerId) -> Option<&mut Outgoing> {
+        self.to.get_mut(worker.index())?.as_mut()
+    }
+
+    /// Returns the rings to all others.
+    #[inline]
+    pub(crate) fn outgoing(&mut self) -> impl Iterator<Item = &mut Outgoing> {
+        self.to.iter_mut().flatten()
+    }
+
+    /// Hands a finished frame to the worker that sends it; it comes back if the ring is full.
+    #[inline]
+    pub(crate) fn send(&mut self, worker: WorkerId, way: Way, frame: Mbuf) -> Result<(), Mbuf> {
+        let Some(to) = self.to(worker) else { return Err(frame) };
+        match to.others.push(Handed::Send(way, frame)) {
+            Err(rtrb::PushError::Full(Handed::Send(_, frame))) => Err(frame),
+            _ => Ok(()),
         }
     }
 
     /// Tells all others of a link address. A worker whose ring is full asks for it itself.
     pub(crate) fn tell_all(&mut self, update: NeighbourUpdate) {
-        for ring in self.to.iter_mut().flatten() {
-            let _ = ring.push(Handed::Learned(update));
+        for to in self.outgoing() {
+            let _ = to.others.push(Handed::Learned(update));
         }
     }
 
-    /// Number of rings that come in.
+    /// Number of workers that hand over.
     #[inline]
     pub(crate) fn incoming(&self) -> usize {
         self.from.len()
     }
 
-    /// Takes at most `max` things from the ring at `index`.
+    /// Takes at most `max` frames that the worker at `index` handed over.
     #[inline]
-    pub(crate) fn take(&mut self, index: usize, max: usize) -> impl Iterator<Item = Handed> {
-        let ring = self.from.get_mut(index);
-        ring.and_then(|ring| {
-            let count = ring.slots().min(max);
-            ring.read_chunk(count).ok()
-        })
-        .into_iter()
-        .flatten()
+    pub(crate) fn take_frames(
+        &mut self,
+        index: usize,
+        max: usize,
+    ) -> impl Iterator<Item = PortFrame> {
+        self.from.get_mut(index).and_then(|from| take(&mut from.frames, max)).into_iter().flatten()
     }
+
+    /// Takes at most `max` other things of the worker at `index`.
+    #[inline]
+    pub(crate) fn take_others(&mut self, index: usize, max: usize) -> impl Iterator<Item = Handed> {
+        self.from.get_mut(index).and_then(|from| take(&mut from.others, max)).into_iter().flatten()
+    }
+}
+
+fn take<T>(ring: &mut Consumer<T>, max: usize) -> Option<ReadChunk<'_, T>> {
+    let count = ring.slots().min(max);
+    ring.read_chunk(count).ok()
 }
 
 /// Makes the rings of all workers.
@@ -89,15 +159,16 @@ pub(crate) fn mesh(workers: usize) -> Vec<Rings> {
         (0..workers).map(|_| Rings { to: Vec::new(), from: Vec::new() }).collect();
     for from in 0..workers {
         for to in 0..workers {
-            let producer = (from != to).then(|| {
-                let (producer, consumer) = RingBuffer::new(len);
+            let outgoing = (from != to).then(|| {
+                let (frames, frames_from) = RingBuffer::new(len);
+                let (others, others_from) = RingBuffer::new(others_len(len));
                 if let Some(rings) = mesh.get_mut(to) {
-                    rings.from.push(consumer);
+                    rings.from.push(Incoming { frames: frames_from, others: others_from });
                 }
-                producer
+                Outgoing { frames, gathered: ArrayVec::new(), others }
             });
             if let Some(rings) = mesh.get_mut(from) {
-                rings.to.push(producer);
+                rings.to.push(outgoing);
             }
         }
     }
@@ -110,9 +181,15 @@ fn ring_len(workers: usize) -> usize {
     (INCOMING_MAX / others).clamp(RING_LEN_MIN, RING_LEN_MAX)
 }
 
-/// Frames that may be on their way to one worker.
+/// Room of the ring of other things beside one of frames: most ports have a queue for each worker.
+fn others_len(ring_len: usize) -> usize {
+    ring_len / 2
+}
+
+/// Frames that may be on their way to one worker: in both rings, and gathered.
 pub(crate) fn incoming_max(workers: usize) -> usize {
-    ring_len(workers) * workers.saturating_sub(1)
+    let len = ring_len(workers);
+    (len + others_len(len) + BURST) * workers.saturating_sub(1)
 }
 
 #[cfg(test)]
@@ -132,29 +209,26 @@ mod tests {
         mesh[1].tell_all(update(1));
         let heard: Vec<usize> = mesh
             .iter_mut()
-            .map(|rings| (0..rings.incoming()).map(|i| rings.take(i, 32).count()).sum())
+            .map(|rings| (0..rings.incoming()).map(|i| rings.take_others(i, 32).count()).sum())
             .collect();
         assert_eq!(heard, [1, 0, 1]);
     }
 
     #[test]
-    fn a_full_ring_and_a_worker_that_is_not_there_give_back() {
+    fn no_worker_has_rings_to_itself_or_to_one_that_is_not_there() {
         let mut mesh = mesh(2);
-        let fits = (0..2 * RING_LEN_MAX)
-            .take_while(|_| mesh[0].push(WorkerId(1), Handed::Learned(update(1))).is_ok())
-            .count();
-        assert_eq!(fits, RING_LEN_MAX);
-        assert!(mesh[0].push(WorkerId(0), Handed::Learned(update(1))).is_err());
-        assert!(mesh[0].push(WorkerId(9), Handed::Learned(update(1))).is_err());
+        assert!(mesh[0].to(WorkerId(1)).is_some());
+        assert!(mesh[0].to(WorkerId(0)).is_none());
+        assert!(mesh[0].to(WorkerId(9)).is_none());
     }
 
     #[test]
     fn no_more_is_taken_than_was_asked_for_and_nothing_is_lost() {
         let mut mesh = mesh(2);
         for last in 0..5 {
-            mesh[0].push(WorkerId(1), Handed::Learned(update(last))).unwrap();
+            mesh[0].tell_all(update(last));
         }
-        assert_eq!(mesh[1].take(0, 3).count(), 3);
-        assert_eq!(mesh[1].take(0, 32).count(), 2);
+        assert_eq!(mesh[1].take_others(0, 3).count(), 3);
+        assert_eq!(mesh[1].take_others(0, 32).count(), 2);
     }
 }

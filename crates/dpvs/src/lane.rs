@@ -16,6 +16,10 @@ use dpvs_core::worker::MadeFrame;
 use dpvs_core::{BURST, DropReason, Frame, Millis, PortId, Verdict, Worker, WorkerId};
 use std::sync::Arc;
 
+/// Bursts taken from one ring in a round: after this thread was held up a ring is full, and would stay
+/// so if no more went out than comes in. What was handed over has cost the most.
+const HANDED_BURSTS_MAX: usize = 4;
+
 /// A receive queue of a port.
 #[derive(Debug)]
 pub(crate) struct Inlet {
@@ -83,11 +87,7 @@ impl Ways {
         match verdict {
             Verdict::Transmit(port) => self.send(Way::Port(port), frame.into_mbuf()),
             Verdict::Kernel(port) => self.send(Way::Kernel(port), frame.into_mbuf()),
-            Verdict::Redirect(worker) => {
-                if let Err(handed) = self.rings.push(worker, Handed::Frame(frame)) {
-                    self.refuse(handed, DropReason::SteerFull);
-                }
-            }
+            Verdict::Redirect(worker) => self.hand(worker, frame),
             Verdict::Split(_) | Verdict::Wait(_) | Verdict::Consumed | Verdict::Drop(_) => {
                 self.free(frame.into_mbuf());
             }
@@ -104,8 +104,9 @@ impl Ways {
         match outlet {
             Some(Outlet::Own(queue)) => queue.push(frame, &self.counters, sent),
             Some(Outlet::Via(worker)) => {
-                if let Err(handed) = self.rings.push(*worker, Handed::Send(way, frame)) {
-                    self.refuse(handed, DropReason::TransmitFull);
+                if let Err(frame) = self.rings.send(*worker, way, frame) {
+                    self.counters.count_drop(DropReason::TransmitFull);
+                    self.free(frame);
                 }
             }
             Some(Outlet::None) | None => {
@@ -115,26 +116,28 @@ impl Ways {
         }
     }
 
-    #[cold]
-    fn refuse(&mut self, handed: Handed, reason: DropReason) {
-        self.counters.count_drop(reason);
-        match handed {
-            Handed::Frame(frame) => self.free(frame.into_mbuf()),
-            Handed::Send(_, frame) => self.free(frame),
-            Handed::Learned(_) => {}
+    /// Gathers a frame for the worker that owns it.
+    #[inline]
+    fn hand(&mut self, worker: WorkerId, frame: PortFrame) {
+        let Some(to) = self.rings.to(worker) else {
+            return shed(&self.counters, &mut self.freed, frame);
+        };
+        if to.is_full() {
+            to.write().for_each(|frame| shed(&self.counters, &mut self.freed, frame));
         }
+        to.gather(frame);
     }
 
     #[inline]
     fn free(&mut self, frame: Mbuf) {
-        if self.freed.is_full() {
-            free_bulk(&mut self.freed);
-        }
-        self.freed.push(frame);
+        free(&mut self.freed, frame);
     }
 
-    /// Sends and frees what has gathered.
+    /// Hands over, sends and frees what has gathered.
     fn flush(&mut self) {
+        for to in self.rings.outgoing() {
+            to.write().for_each(|frame| shed(&self.counters, &mut self.freed, frame));
+        }
         for (outlets, sent) in
             [(&mut self.outlets.ports, TO_PORT), (&mut self.outlets.kernel, TO_KERNEL)]
         {
@@ -146,6 +149,21 @@ impl Ways {
         }
         free_bulk(&mut self.freed);
     }
+}
+
+/// Ends a frame that the worker that owns it has no room for.
+#[cold]
+fn shed(counters: &WorkerCounters, freed: &mut ArrayVec<Mbuf, BURST>, frame: PortFrame) {
+    counters.count_drop(DropReason::SteerFull);
+    free(freed, frame.into_mbuf());
+}
+
+#[inline]
+fn free(freed: &mut ArrayVec<Mbuf, BURST>, frame: Mbuf) {
+    if freed.is_full() {
+        free_bulk(freed);
+    }
+    freed.push(frame);
 }
 
 impl Lane {
@@ -232,30 +250,43 @@ impl Lane {
         true
     }
 
-    /// Takes at most a burst from a ring.
+    /// Takes a few bursts at most from the rings of another worker.
     fn take_handed(&mut self, now: Millis, index: usize) -> bool {
+        let mut is_busy = self.take_others(now, index);
+        for _ in 0..HANDED_BURSTS_MAX {
+            let frames = self.ways.rings.take_frames(index, BURST);
+            // All of a frame is in the other processor's cache. The fetches go on side by side.
+            self.frames.extend(frames.inspect(PortFrame::prefetch_buffer));
+            self.frames.iter().for_each(PortFrame::prefetch_bytes);
+            let count = self.frames.len();
+            if count > 0 {
+                is_busy = true;
+                let mut verdicts = [Verdict::Consumed; BURST];
+                self.worker.process_handed(now, &mut self.frames, &mut verdicts);
+                self.carry_out_burst(now, &verdicts);
+            }
+            if count < BURST {
+                break;
+            }
+        }
+        is_busy
+    }
+
+    /// Sends for another worker, and learns of it.
+    fn take_others(&mut self, now: Millis, index: usize) -> bool {
         let mut sent: ArrayVec<(Way, Mbuf), BURST> = ArrayVec::new();
         let mut is_busy = false;
-        for handed in self.ways.rings.take(index, BURST) {
+        for handed in self.ways.rings.take_others(index, BURST) {
             is_busy = true;
             match handed {
-                Handed::Frame(frame) => self.frames.push(frame),
                 Handed::Send(way, frame) => sent.push((way, frame)),
                 Handed::Learned(update) => self.worker.learn(now, update),
             }
         }
-        if !is_busy {
-            return false;
-        }
         for (way, frame) in sent {
             self.ways.send(way, frame);
         }
-        if !self.frames.is_empty() {
-            let mut verdicts = [Verdict::Consumed; BURST];
-            self.worker.process_handed(now, &mut self.frames, &mut verdicts);
-            self.carry_out_burst(now, &verdicts);
-        }
-        true
+        is_busy
     }
 
     /// Sends what the kernel wants to send, as it is.

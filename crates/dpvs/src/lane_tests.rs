@@ -58,21 +58,45 @@ fn dpdk_long_chains_full_rings_and_full_queues_are_counted() {
     assert_eq!(counters.drops(DropReason::MultiSegment), 1);
     assert_eq!(counters.frames_in.get(), 1, "what is dropped came in");
 
-    // The other worker does not take what it is handed: its ring fills up.
+    // The other worker does not take what it is handed: its ring fills up. More is handed over in a
+    // round than is gathered at a time.
+    let buffers = pool.available();
     let mut rings = mesh(2);
-    let not_read = rings.remove(1);
+    let mut other = rings.remove(1);
     let (mut full, counters) = ways(Outlets::default(), rings.remove(0));
+    let numbered = |number: u16| {
+        let bytes = [&number.to_be_bytes()[..], &[0; 58]].concat();
+        PortFrame::received(Mbuf::from_bytes(&pool, &bytes).unwrap(), PortId(0)).unwrap()
+    };
     let mut handed = 0;
     while counters.drops(DropReason::SteerFull) < 3 {
-        let frame = PortFrame::received(frame(), PortId(0)).unwrap();
-        full.carry_out(frame, Verdict::Redirect(WorkerId(1)));
+        for _ in 0..40 {
+            full.carry_out(numbered(handed), Verdict::Redirect(WorkerId(1)));
+            handed += 1;
+        }
         full.flush();
-        handed += 1;
         assert!(handed < 4000, "the ring never fills up");
     }
+    // What fits is there and in order, and everything else was counted.
+    let taken = 0..handed - u16::try_from(counters.drops(DropReason::SteerFull)).unwrap();
+    let number = |frame: &PortFrame| u16::from_be_bytes([frame.bytes()[0], frame.bytes()[1]]);
+    let some: Vec<PortFrame> = other.take_frames(0, 100).collect();
+    assert!(some.iter().map(number).eq(taken.clone().take(100)));
+    let rest: Vec<u16> = other.take_frames(0, 4000).map(|frame| number(&frame)).collect();
+    assert!(rest.into_iter().eq(taken.skip(100)));
+    // Nobody has the worker's rings: that is counted alike.
+    full.carry_out(numbered(0), Verdict::Redirect(WorkerId(9)));
+    full.flush();
+
+    // What was gathered and what was handed over goes back to the pool at the end.
+    for number in 0..100 {
+        full.carry_out(numbered(number), Verdict::Redirect(WorkerId(1)));
+    }
+    drop((some, full, other));
+    assert_eq!(pool.available(), buffers);
 
     // The device takes no more: its ring of frames is read by nobody.
-    drop((full, lane, not_read));
+    drop(lane);
     let (_ring_port, _receive, mut send) = open(1);
     let outlets =
         Outlets { ports: vec![Outlet::Own(OwnQueue::new(send.remove(0)))], ..Outlets::default() };

@@ -17,9 +17,21 @@ impl PortFrame {
         if !mbuf.linearize() {
             return None;
         }
-        mbuf.prefetch();
+        mbuf.prefetch_bytes();
         mbuf.set_port(port.0);
         Some(PortFrame(mbuf))
+    }
+
+    /// Has what is known of the frame fetched into the cache.
+    #[inline]
+    pub(crate) fn prefetch_buffer(&self) {
+        self.0.prefetch();
+    }
+
+    /// Has the start of the frame fetched into the cache.
+    #[inline]
+    pub(crate) fn prefetch_bytes(&self) {
+        self.0.prefetch_bytes();
     }
 
     /// Gives the buffer back.
