@@ -124,6 +124,7 @@ pub(crate) fn measure(cli: &Cli, found: &mut Vec<Measurement>) -> anyhow::Result
     let mut out = std::io::stdout();
     writeln!(out, "one worker: {:.1} ns", median(&alone))?;
     writeln!(out, "two workers: {:.2} times as much as one", median(&scale))?;
+    writeln!(out, "handed over, of all packets of others: {shares:.2?}")?;
     found.push(Measurement::median("workers-two-against-one", "x", scale));
     anyhow::ensure!(!cost.is_empty(), "too few packets were handed over: {shares:.2?}");
     writeln!(out, "hand-off: {:.1} ns for each packet handed over", median(&cost))?;
