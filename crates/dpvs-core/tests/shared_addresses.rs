@@ -65,3 +65,25 @@ fn snat_by_the_address_of_a_service_of_any_port_gets_its_answers() {
         assert_eq!(lab.connections(), 154, "{workers} workers");
     }
 }
+
+/// The local address of full NAT is the virtual address of another service.
+#[test]
+fn full_nat_does_not_take_the_port_of_a_service() {
+    let mut lab = Lab::new(1);
+    let server = (end(R[0], 53), DestSettings::new(Forward::FullNat));
+    for key in [(P[0], 53), (L[0], 5000)].map(|(to, port)| service_key(Protocol::Udp, to, port)) {
+        lab.serve(&key, ServiceSettings::new(Scheduler::Rr), &[server]);
+    }
+    lab.change(|draft| {
+        let limits = &mut draft.tables_mut().limits;
+        (limits.local_port_min, limits.local_port_max) = (4999, 5001);
+    });
+    let client = PacketBuilder::new(C[0], P[0]);
+    let mut ports = [20_000, 20_001].map(|sport| {
+        let [src, _, lport, _] = ends_of(&lab.send(0, &client.udp(sport, 53, b"?")).sent());
+        assert_eq!(src, L[0]);
+        lport
+    });
+    ports.sort_unstable();
+    assert_eq!(ports, ["4999", "5001"]);
+}
