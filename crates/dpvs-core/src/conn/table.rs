@@ -14,10 +14,16 @@ use super::{Conn, Direction, State};
 use crate::Millis;
 use crate::ids::position;
 use crate::key::{Address, Key};
+use arrayvec::ArrayVec;
 use std::hash::{BuildHasher, Hash};
+use std::hint::black_box;
 
 /// Longest run of slots that is searched.
 pub(super) const PROBES_MAX: usize = 128;
+/// Most timers that are looked at together.
+pub(crate) const TIMERS_TOGETHER: usize = 16;
+/// So many connections are in the cache of a processor.
+const CACHED_MAX: usize = 1 << 14;
 /// What a free slot has in the place of a position.
 pub(super) const EMPTY: u32 = u32::MAX;
 
@@ -420,6 +426,39 @@ impl ConnTable {
         self.wheel.remove(index.0);
         self.free.push(index.0);
         self.len -= 1;
+    }
+
+    /// Takes timers that have fired, at most `most` of them, and sets those again whose connections
+    /// were used since; returns how many there were, and puts into `idle` which connections are idle
+    /// for their timeouts.
+    ///
+    /// Their records are read one after the other, and then their places in the index: the loads do
+    /// not depend on each other, so the misses overlap.
+    pub(crate) fn pop_timers(
+        &mut self,
+        now: Millis,
+        most: usize,
+        idle: &mut ArrayVec<ConnIndex, TIMERS_TOGETHER>,
+    ) -> usize {
+        self.tick(now);
+        let due = std::iter::from_fn(|| self.wheel.pop_due(now));
+        let fired: ArrayVec<u32, TIMERS_TOGETHER> = due.take(most.min(TIMERS_TOGETHER)).collect();
+        for index in &fired {
+            let Some(view) = self.view(ConnIndex(*index)) else { continue };
+            let due = view.expires_at();
+            if due > now {
+                self.wheel.insert(*index, due);
+            } else {
+                idle.push(ConnIndex(*index));
+            }
+        }
+        if self.len > CACHED_MAX {
+            for view in idle.iter().filter_map(|index| self.view(*index)) {
+                // Only that they are loaded matters.
+                black_box(view.entry_hashes().map(|hash| Some(self.slot(self.home(hash?)))));
+            }
+        }
+        fired.len()
     }
 
     /// Takes one timer that has fired, and sets it again where the connection was used since.

@@ -67,6 +67,28 @@ fn a_used_connection_is_not_expired_and_an_idle_one_is() {
     assert_eq!(expired(&mut table, 2500), Some(used));
 }
 
+#[test]
+fn timers_that_are_taken_together_are_those_that_fired() {
+    let mut table = ConnTable::with_capacity(40);
+    let all: Vec<_> = (0..40).map(|n| table.insert(&conn(n)).unwrap()).collect();
+    let (used, idle): (Vec<_>, Vec<_>) = all.iter().partition(|index| index.0 % 3 == 0);
+    for index in &used {
+        table.update(*index, |conn| conn.last_seen = Millis(900));
+    }
+    for (now, expected) in [(1300, idle), (2500, used)] {
+        let mut seen = Vec::new();
+        for most in [1, 7, 40, 40, 40, 40] {
+            let mut idle = ArrayVec::new();
+            assert!(table.pop_timers(Millis(now), most, &mut idle) <= most.min(TIMERS_TOGETHER));
+            seen.extend(idle);
+        }
+        seen.sort_unstable();
+        assert_eq!(seen, expected);
+        seen.iter().for_each(|index| table.remove(*index));
+    }
+    assert!(table.is_empty());
+}
+
 proptest! {
     /// Against `HashMap`: whatever is put in and taken out, each key leads where it should.
     #[test]

@@ -4,22 +4,29 @@
 use super::WorkerState;
 use super::errors::{Kind, Relation};
 use super::process::Context;
-use crate::conn::{Conn, ConnIndex, Direction, Sequences, State, TcpState, Timer, View};
+use crate::conn::{Conn, ConnIndex, Direction, Sequences, State, TIMERS_TOGETHER, TcpState, View};
 use crate::forward;
 use crate::icmp::generate::Unreachable;
 use crate::parse::Packet;
 use crate::tables::{Forward, Tables};
 use crate::{DropReason, Millis};
+use arrayvec::ArrayVec;
 
 impl WorkerState {
     /// Ends connections whose time is over: at most `budget` timers are looked at.
     pub(super) fn expire(&mut self, tables: &Tables, now: Millis, budget: usize) {
-        for _ in 0..budget {
-            match self.conns.pop_timer(now) {
-                Timer::Idle(index) => self.expire_one(tables, index),
-                Timer::Used => {}
-                Timer::None => return,
+        let mut left = budget;
+        while left > 0 {
+            // Ending one of them ends none of the others: half of a pair alone has a timer.
+            let mut idle = ArrayVec::<_, TIMERS_TOGETHER>::new();
+            let fired = self.conns.pop_timers(now, left, &mut idle);
+            for index in idle {
+                self.expire_one(tables, index);
             }
+            if fired == 0 {
+                return;
+            }
+            left = left.saturating_sub(fired);
         }
     }
 
