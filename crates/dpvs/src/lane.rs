@@ -95,7 +95,8 @@ impl Ways {
     }
 
     /// Sends a finished frame, by a queue of this worker or through another one.
-    #[inline]
+    #[allow(clippy::inline_always, reason = "it is done for each frame, in a few places")]
+    #[inline(always)]
     fn send(&mut self, way: Way, frame: Mbuf) {
         let (outlet, sent) = match way {
             Way::Port(port) => (self.outlets.ports.get_mut(port.index()), TO_PORT),
@@ -307,6 +308,8 @@ impl Lane {
     fn carry_out_burst(&mut self, now: Millis, verdicts: &[Verdict; BURST]) {
         for (frame, verdict) in self.frames.drain(..).zip(verdicts) {
             match *verdict {
+                // As most are.
+                Verdict::Transmit(port) => self.ways.send(Way::Port(port), frame.into_mbuf()),
                 Verdict::Split(mtu) => self.to_split.push((frame, mtu)),
                 verdict => {
                     settle(&mut self.waiting, (&self.worker, &mut self.ways), frame, verdict);
