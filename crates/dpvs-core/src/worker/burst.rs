@@ -79,20 +79,22 @@ impl Worker {
         let state = &mut self.state;
         let others = &mut *self.others;
         state.conns.tick(now);
+        // Where there is little traffic a burst is one frame: nothing goes over more places than that.
+        let len = frames.len().min(BURST);
         let mut plains: [Option<Plain>; BURST] = [None; BURST];
-        let are_all_plain = read_burst(tables, frames, &mut plains);
+        let Some(plains) = plains.get_mut(..len) else { return };
+        let are_all_plain = read_burst(tables, frames, plains);
         let (mut hashes, mut found) = ([0; BURST], [None; BURST]);
         let tuples = plains.iter().map(|plain| plain.as_ref().map(|plain| &plain.tuple));
         state.conns.find_burst(tuples, &mut hashes, &mut found);
         if !are_all_plain {
-            for ((other, plain), frame) in others.iter_mut().zip(&plains).zip(frames.iter()) {
+            for ((other, plain), frame) in others.iter_mut().zip(&*plains).zip(frames.iter()) {
                 if plain.is_none() {
                     other.read(tables, frame, true);
                 } else {
                     other.key = None;
                 }
             }
-            let len = frames.len();
             let keys = others.iter().take(len).map(|other| other.key.as_ref());
             state.conns.find_burst(keys, &mut hashes, &mut found);
         }
@@ -188,11 +190,7 @@ impl WorkerState {
 
 /// Reads the frames of a burst that are plain; says whether all of them are.
 #[inline(never)]
-fn read_burst<F: Frame>(
-    tables: &Tables,
-    frames: &[F],
-    plains: &mut [Option<Plain>; BURST],
-) -> bool {
+fn read_burst<F: Frame>(tables: &Tables, frames: &[F], plains: &mut [Option<Plain>]) -> bool {
     let mut are_all_plain = true;
     for (plain, frame) in plains.iter_mut().zip(frames) {
         *plain = read_plain(tables, frame);

@@ -58,6 +58,8 @@ enum Traffic {
     Ended,
     /// A router beside the client tells the server, by full NAT, how long packets may be.
     RelatedError,
+    /// UDP by full NAT, one packet at a time, as where there is little traffic.
+    Lone,
     /// Pings of a virtual address that we answer.
     LocalEcho,
     /// Of connections of UDP that another worker has.
@@ -69,6 +71,8 @@ enum Traffic {
 enum Course {
     /// By a port, and are sent.
     Through,
+    /// The same, of one frame each.
+    Lone,
     /// By a port, and are handed to the second worker.
     Steered,
     /// To the second worker from the first one, and are sent.
@@ -83,7 +87,7 @@ pub(crate) struct Scene {
     family: Family,
 }
 
-const SCENES: [(&str, Traffic); 20] = [
+const SCENES: [(&str, Traffic); 21] = [
     ("full-nat-udp-request", Traffic::Request(Forward::FullNat, L4::Udp)),
     ("full-nat-udp-reply", Traffic::Reply(Forward::FullNat, L4::Udp)),
     ("full-nat-tcp-request", Traffic::Request(Forward::FullNat, L4::Tcp)),
@@ -92,6 +96,7 @@ const SCENES: [(&str, Traffic); 20] = [
     ("full-nat-echo-reply", Traffic::Reply(Forward::FullNat, L4::Ping)),
     ("full-nat-new-udp", Traffic::New(Forward::FullNat, L4::Udp)),
     ("full-nat-new-syn", Traffic::New(Forward::FullNat, L4::Tcp)),
+    ("lone-udp-request", Traffic::Lone),
     ("direct-udp", Traffic::Request(Forward::Direct, L4::Udp)),
     ("direct-new-syn", Traffic::New(Forward::Direct, L4::Tcp)),
     ("tunnel-udp", Traffic::Request(Forward::Tunnel, L4::Udp)),
@@ -173,6 +178,10 @@ pub(crate) fn run(scene: Scene) -> anyhow::Result<()> {
             let [requests, _] = open(&mut lab, scene.family, method, l4)?;
             play(&mut lab, &requests, Course::Through)
         }
+        Traffic::Lone => {
+            let [requests, _] = open(&mut lab, scene.family, Forward::FullNat, L4::Udp)?;
+            play(&mut lab, &requests, Course::Lone)
+        }
         Traffic::Reply(method, l4) => {
             let [_, replies] = open(&mut lab, scene.family, method, l4)?;
             play(&mut lab, &replies, Course::Through)
@@ -217,22 +226,23 @@ pub(crate) fn run(scene: Scene) -> anyhow::Result<()> {
 
 /// Lets bursts of the frames, round-robin, through the worker; each has to go its course.
 fn play(lab: &mut Lab, frames: &[Vec<u8>], course: Course) -> anyhow::Result<()> {
-    let mut burst = vec![HeapFrame::new(&[0; 2048]); BURST];
+    let len = if course == Course::Lone { 1 } else { BURST };
+    let mut burst = vec![HeapFrame::new(&[0; 2048]); len];
     let mut verdicts = [Verdict::Consumed; BURST];
     let mut next = frames.iter().cycle();
     let worker = lab.workers.get_mut(usize::from(course == Course::Handed)).context("a worker")?;
     let counted = if course == Course::Handed { counted_handed } else { counted_burst };
     let has_gone = |verdict: &Verdict| match course {
         Course::Steered => *verdict == Verdict::Redirect(WorkerId(1)),
-        Course::Through | Course::Handed => matches!(verdict, Verdict::Transmit(_)),
+        Course::Through | Course::Lone | Course::Handed => matches!(verdict, Verdict::Transmit(_)),
     };
-    for _ in 0..BURSTS {
+    for _ in 0..PACKETS / len {
         for (frame, bytes) in burst.iter_mut().zip(&mut next) {
             frame.refill(bytes);
         }
         lab.now = lab.now + 1;
         counted(worker, lab.now, &mut burst, &mut verdicts);
-        ensure!(verdicts.iter().all(has_gone), "they go elsewhere: {verdicts:?}");
+        ensure!(verdicts.iter().take(len).all(has_gone), "they go elsewhere: {verdicts:?}");
     }
     Ok(())
 }
