@@ -356,7 +356,8 @@ pub(super) fn release(
     count: impl FnOnce(&mut Uses) -> &mut u32,
 ) {
     if let Some(uses) = tables.served.get_mut(&address) {
-        *count(uses) -= 1;
+        let uses_of_kind = count(uses);
+        *uses_of_kind = uses_of_kind.saturating_sub(1);
         if *uses == Uses::default() {
             tables.served.remove(&address);
         }
