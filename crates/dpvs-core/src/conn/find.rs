@@ -85,7 +85,12 @@ impl ConnTable {
         if self.is_unchanged {
             return found;
         }
-        let found = found.filter(|found| key.is_that_of(self, *found));
+        // One that has its place now may have both keys and be found by the other one alone.
+        let is_standing = |found: &Found| {
+            let conn = self.view(found.index);
+            conn.is_some_and(|conn| conn.entries().has(found.entry)) && key.is_that_of(self, *found)
+        };
+        let found = found.filter(is_standing);
         found.or_else(|| self.find_hashed(key, hash))
     }
 

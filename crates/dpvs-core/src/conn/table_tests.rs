@@ -67,6 +67,22 @@ fn a_used_connection_is_not_expired_and_an_idle_one_is() {
     assert_eq!(expired(&mut table, 2500), Some(used));
 }
 
+/// The answers of a connection by NAT are found by their key; those of one by direct routing, which has
+/// the same keys, go past us.
+#[test]
+fn what_was_found_by_a_key_is_not_what_took_its_place_and_is_found_by_the_other() {
+    let mut table = ConnTable::with_capacity(1);
+    let both = conn(1);
+    let index = table.insert(&both).unwrap();
+    let found = table.find(&both.outbound);
+    assert!(found.is_some());
+    table.remove(index);
+    table.insert(&Conn { entries: Entries::Inbound, ..both }).unwrap();
+    let again = |key, found| table.find_again(key, table.hash_of(key), found);
+    assert_eq!(again(&both.outbound, found), None);
+    assert_eq!(again(&both.inbound, found), table.find(&both.inbound));
+}
+
 #[test]
 fn timers_that_are_taken_together_are_those_that_fired() {
     let mut table = ConnTable::with_capacity(40);
@@ -84,7 +100,9 @@ fn timers_that_are_taken_together_are_those_that_fired() {
         }
         seen.sort_unstable();
         assert_eq!(seen, expected);
-        seen.iter().for_each(|index| table.remove(*index));
+        for index in &seen {
+            table.remove(*index);
+        }
     }
     assert!(table.is_empty());
 }
