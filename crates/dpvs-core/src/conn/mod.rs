@@ -14,7 +14,7 @@ mod wheel;
 pub use sctp::{Sctp, SctpChunk};
 pub use sequences::Sequences;
 pub(crate) use table::TIMERS_TOGETHER;
-pub use table::{ConnIndex, ConnTable, Found, TableFull, Timer};
+pub use table::{ConnIndex, ConnTable, Found, TableFull};
 pub use tcp::TcpState;
 pub(crate) use view::View;
 

@@ -35,17 +35,6 @@ pub struct ConnIndex(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TableFull;
 
-/// What a timer that fired led to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Timer {
-    /// A connection that is idle for its timeout: it is over.
-    Idle(ConnIndex),
-    /// One that was used since; its timer is set again.
-    Used,
-    /// No timer has fired.
-    None,
-}
-
 /// What a key led to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found {
@@ -459,19 +448,6 @@ impl ConnTable {
             }
         }
         fired.len()
-    }
-
-    /// Takes one timer that has fired, and sets it again where the connection was used since.
-    pub fn pop_timer(&mut self, now: Millis) -> Timer {
-        self.tick(now);
-        let Some(index) = self.wheel.pop_due(now) else { return Timer::None };
-        let Some(view) = self.view(ConnIndex(index)) else { return Timer::Used };
-        let due = view.expires_at();
-        if due <= now {
-            return Timer::Idle(ConnIndex(index));
-        }
-        self.wheel.insert(index, due);
-        Timer::Used
     }
 
     /// Sets a connection's timer anew, after its timeout became shorter.

@@ -55,11 +55,11 @@ fn a_used_connection_is_not_expired_and_an_idle_one_is() {
     let idle = table.insert(&conn(2)).unwrap();
     table.update(used, |conn| conn.last_seen = Millis(900));
     let expired = |table: &mut ConnTable, now| loop {
-        match table.pop_timer(Millis(now)) {
-            Timer::Idle(index) => return Some(index),
-            Timer::Used => {}
-            // The wheel does a bounded piece a call; this is far more than it needs.
-            Timer::None => return None,
+        let mut idle = ArrayVec::new();
+        // The wheel does a bounded piece a call; this is far more than it needs.
+        let fired = table.pop_timers(Millis(now), 1, &mut idle);
+        if fired == 0 || !idle.is_empty() {
+            return idle.pop();
         }
     };
     assert_eq!(expired(&mut table, 1300), Some(idle));

@@ -4,7 +4,9 @@
 use super::WorkerState;
 use super::errors::{Kind, Relation};
 use super::process::Context;
-use crate::conn::{Conn, ConnIndex, Direction, Sequences, State, TIMERS_TOGETHER, TcpState, View};
+use crate::conn::{
+    Conn, ConnIndex, ConnTable, Direction, Sequences, State, TIMERS_TOGETHER, TcpState, View,
+};
 use crate::forward;
 use crate::icmp::generate::Unreachable;
 use crate::parse::Packet;
@@ -15,13 +17,25 @@ use arrayvec::ArrayVec;
 impl WorkerState {
     /// Ends connections whose time is over: at most `budget` timers are looked at.
     pub(super) fn expire(&mut self, tables: &Tables, now: Millis, budget: usize) {
+        // Ending one of them ends none of the others: half of a pair alone has a timer.
+        let end = |me: &mut Self, index| me.expire_one(tables, index);
+        self.each_idle(|me| &mut me.conns, (now, budget), end);
+    }
+
+    /// Goes over what is idle for its timeout in one of the tables: at most `budget` timers are looked
+    /// at. What is done about one must leave the others as they are.
+    pub(super) fn each_idle(
+        &mut self,
+        table: impl Fn(&mut Self) -> &mut ConnTable,
+        (now, budget): (Millis, usize),
+        mut act: impl FnMut(&mut Self, ConnIndex),
+    ) {
         let mut left = budget;
         while left > 0 {
-            // Ending one of them ends none of the others: half of a pair alone has a timer.
             let mut idle = ArrayVec::<_, TIMERS_TOGETHER>::new();
-            let fired = self.conns.pop_timers(now, left, &mut idle);
+            let fired = table(self).pop_timers(now, left, &mut idle);
             for index in idle {
-                self.expire_one(tables, index);
+                act(self, index);
             }
             if fired == 0 {
                 return;

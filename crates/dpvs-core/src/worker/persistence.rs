@@ -4,7 +4,7 @@
 
 use super::WorkerState;
 use crate::Millis;
-use crate::conn::{Conn, ConnIndex, Direction, Entries, Found, Sequences, State, Timer};
+use crate::conn::{Conn, ConnIndex, Direction, Entries, Found, Sequences, State};
 use crate::key::Key;
 use crate::tables::{Dest, DestId, Persistence, Service, ServiceId, Tables};
 
@@ -120,20 +120,20 @@ impl WorkerState {
 
     /// Ends templates whose time is over: at most `budget` timers are looked at.
     pub(super) fn expire_templates(&mut self, tables: &Tables, now: Millis, budget: usize) {
-        for _ in 0..budget {
-            match self.templates.pop_timer(now) {
-                Timer::Idle(index) => match self.templates.view(index).map(|view| view.state()) {
-                    Some(State::Template { members: 1.. }) => {
-                        self.templates.update(index, |template| {
-                            (template.last_seen, template.timeout_ms) = (now, HELD_MS);
-                        });
-                        self.templates.rearm(index);
-                    }
-                    _ => self.end_template(tables, index),
-                },
-                Timer::Used => {}
-                Timer::None => return,
+        let end = |me: &mut Self, index| me.expire_template(tables, now, index);
+        self.each_idle(|me| &mut me.templates, (now, budget), end);
+    }
+
+    /// Ends a template, or lets its time start anew while connections hold it.
+    fn expire_template(&mut self, tables: &Tables, now: Millis, index: ConnIndex) {
+        match self.templates.view(index).map(|view| view.state()) {
+            Some(State::Template { members: 1.. }) => {
+                self.templates.update(index, |template| {
+                    (template.last_seen, template.timeout_ms) = (now, HELD_MS);
+                });
+                self.templates.rearm(index);
             }
+            _ => self.end_template(tables, index),
         }
     }
 }
