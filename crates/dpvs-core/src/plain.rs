@@ -23,7 +23,7 @@ pub(crate) const VERSION_IHL: u8 = 0x45;
 pub(crate) const ETHERNET_LEN: u16 = 14;
 
 /// Where the transport header starts.
-const L4: usize = EthernetHeader::LEN + Ipv4Header::LEN;
+pub(crate) const L4: usize = EthernetHeader::LEN + Ipv4Header::LEN;
 
 /// The headers of a plain packet.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
@@ -42,6 +42,12 @@ pub(crate) fn is_plain_ip(ethernet: &EthernetHeader, ip: &Ipv4Header, mac: Mac) 
         && ethernet.ether_type == U16::new(EtherType::IPV4)
         && ip.version_ihl == VERSION_IHL
         && !ip.is_fragment()
+}
+
+/// Returns whether the checksum of the ICMP message that ends at `end` is right.
+#[inline]
+pub(crate) fn is_good_message(bytes: &[u8], end: u16) -> bool {
+    bytes.get(L4..usize::from(end)).is_some_and(checksum::is_good)
 }
 
 /// A plain packet.
@@ -204,8 +210,7 @@ impl Plain {
     /// Returns whether the checksum of an ICMP message is right.
     #[inline]
     pub(crate) fn has_good_message(&self, bytes: &[u8]) -> bool {
-        let message = bytes.get(L4..usize::from(self.end));
-        message.is_some_and(checksum::is_good)
+        is_good_message(bytes, self.end)
     }
 
     fn message_mut<'a>(&self, bytes: &'a mut [u8]) -> Option<&'a mut [u8]> {

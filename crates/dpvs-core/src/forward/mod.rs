@@ -160,10 +160,18 @@ pub fn ends(sides: &Sides, direction: Direction) -> Ends {
 /// method hides the other one: the balancer's for servers, the virtual address for clients. Where one
 /// side is left as it is, so are the sources of errors from there.
 pub(crate) fn peer(method: Forward, sides: &Sides, direction: Direction) -> Option<Address> {
-    match (method, direction) {
-        (Forward::FullNat | Forward::Snat, Direction::Inbound) => Some(sides.local.address),
-        (Forward::FullNat | Forward::Nat, Direction::Outbound) => Some(sides.virtual_.address),
-        _ => None,
+    hides_sender(method, direction).then_some(match direction {
+        Direction::Inbound => sides.local.address,
+        Direction::Outbound => sides.virtual_.address,
+    })
+}
+
+/// Returns whether a method hides who sends a connection's packets in `direction`.
+#[inline]
+pub(crate) fn hides_sender(method: Forward, direction: Direction) -> bool {
+    match direction {
+        Direction::Inbound => matches!(method, Forward::FullNat | Forward::Snat),
+        Direction::Outbound => matches!(method, Forward::FullNat | Forward::Nat),
     }
 }
 

@@ -9,7 +9,7 @@ use super::quote::QUERY_LEN;
 use crate::checksum::{self, Checksum, Delta};
 use crate::key::{QueryType, Tuple};
 use crate::net::{Mac, Protocol};
-use crate::plain::{ETHERNET_LEN, VERSION_IHL, is_plain_ip};
+use crate::plain::{ETHERNET_LEN, L4, VERSION_IHL, is_good_message, is_plain_ip};
 use crate::wire::{EthernetHeader, IcmpHeader, Ipv4Header, TcpHeader, UdpHeader, view_mut};
 use zerocopy::big_endian::U16;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
@@ -26,8 +26,6 @@ struct Headers<T> {
     transport: T,
 }
 
-/// Where the ICMP header starts.
-const L4: usize = EthernetHeader::LEN + Ipv4Header::LEN;
 /// Where the embedded IP header starts.
 const QUOTED_L3: usize = L4 + IcmpHeader::LEN;
 /// Where the embedded transport header starts.
@@ -115,7 +113,7 @@ impl PlainError {
     /// Returns whether the checksum of the message is right.
     #[inline]
     pub(crate) fn has_good_message(&self, bytes: &[u8]) -> bool {
-        bytes.get(L4..usize::from(self.end)).is_some_and(checksum::is_good)
+        is_good_message(bytes, self.end)
     }
 
     /// Makes it an error from `source` about what was sent before it got to be what is quoted: what

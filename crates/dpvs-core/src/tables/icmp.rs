@@ -2,6 +2,7 @@
 //! What is configured about ICMP.
 
 use crate::PortId;
+use crate::conn::Direction;
 use crate::key::Address;
 use crate::net::Prefix;
 use std::sync::Arc;
@@ -86,6 +87,15 @@ pub struct IcmpPolicy {
 }
 
 impl IcmpPolicy {
+    /// Returns which source errors get that go in `direction`.
+    #[inline]
+    pub(crate) fn error_source(&self, direction: Direction) -> ErrorSource {
+        match direction {
+            Direction::Inbound => self.source_to_servers,
+            Direction::Outbound => self.source_to_clients,
+        }
+    }
+
     /// Returns whether echo requests of a sender are taken where no ICMP service stands.
     pub fn admits_echo(&self, sender: Address) -> bool {
         let admitted = &self.echo_admitted;

@@ -413,11 +413,11 @@ fn error_source(
     let tables = context.tables;
     let policy = &tables.limits.icmp;
     let Some(peer) = forward::peer(method, sides, direction) else { return sender };
-    let (source, other_end) = match direction {
-        Direction::Inbound => (policy.source_to_servers, sides.client.address),
-        Direction::Outbound => (policy.source_to_clients, sides.dest.address),
+    let other_end = match direction {
+        Direction::Inbound => sides.client.address,
+        Direction::Outbound => sides.dest.address,
     };
-    match source {
+    match policy.error_source(direction) {
         ErrorSource::Keep if sender != other_end => sender,
         ErrorSource::Own if sender != other_end => route
             .and_then(|route| route.src.or_else(|| tables.source_for(route.port, route.next_hop)))

@@ -9,6 +9,7 @@ use super::errors::{Kind, Told, count_about_server, refused};
 use super::plain::Arrival;
 use super::process::Context;
 use crate::conn::{ConnIndex, Direction};
+use crate::forward;
 use crate::icmp::plain::{PlainError, has_intact_quote};
 use crate::icmp::recorder::{Decision, Outcome};
 use crate::key::{Address, Key};
@@ -114,17 +115,11 @@ fn source(
     (method, direction): (Forward, Direction),
     peer: u32,
 ) -> Option<u32> {
-    let (is_hidden, source) = match direction {
-        Direction::Inbound => {
-            (matches!(method, Forward::FullNat | Forward::Snat), policy.source_to_servers)
-        }
-        Direction::Outbound => {
-            (matches!(method, Forward::FullNat | Forward::Nat), policy.source_to_clients)
-        }
-    };
+    if !forward::hides_sender(method, direction) {
+        return Some(error.sender);
+    }
     let [other_end, _] = error.answer.addresses;
-    match source {
-        _ if !is_hidden => Some(error.sender),
+    match policy.error_source(direction) {
         ErrorSource::Keep if error.sender != other_end => Some(error.sender),
         ErrorSource::Own if error.sender != other_end => None,
         _ => Some(peer),
