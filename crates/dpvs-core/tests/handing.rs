@@ -9,7 +9,9 @@ use dpvs_core::key::Endpoint;
 use dpvs_core::net::Protocol;
 use dpvs_core::scheduler::Scheduler;
 use dpvs_core::tables::{DestSettings, Forward, Persistence, ServiceKey, ServiceSettings};
-use dpvs_core::testing::{HeapFrame, Lab, PacketBuilder, address, end, local_address, service_key};
+use dpvs_core::testing::{
+    HeapFrame, Lab, PacketBuilder, address, end, local_address, priority_tagged, service_key,
+};
 use dpvs_core::{BURST, Frame, Verdict};
 use proptest::prelude::*;
 
@@ -107,10 +109,6 @@ fn frame(sent: &Sent, seen: &[Vec<u8>]) -> Option<Vec<u8>> {
     }
 }
 
-fn tagged(frame: &[u8]) -> Vec<u8> {
-    [&frame[..12], &[0x81, 0x00, 0xa0, 0x00], &frame[12..]].concat()
-}
-
 /// Gives a burst to a worker, and what it hands on to the next ones: all verdicts of each frame, and
 /// what it is at the end.
 fn follow(
@@ -198,7 +196,7 @@ proptest! {
         for step in &steps {
             if let Step::Burst { at, sent, is_handed } = step {
                 let frames: Vec<_> = sent.iter().filter_map(|sent| frame(sent, &seen)).collect();
-                let tagged: Vec<_> = frames.iter().map(|frame| tagged(frame)).collect();
+                let tagged: Vec<_> = frames.iter().map(|frame| priority_tagged(frame)).collect();
                 let to = (*at, *is_handed);
                 let ends = follow(&mut short, to, &frames);
                 prop_assert_eq!(&ends, &follow(&mut long, to, &tagged), "{:?}", sent);

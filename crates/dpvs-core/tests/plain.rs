@@ -12,7 +12,9 @@ use dpvs_core::counters::Counter;
 use dpvs_core::net::{Prefix, Protocol};
 use dpvs_core::scheduler::Scheduler;
 use dpvs_core::tables::{Check, DestSettings, Forward, ServiceKey, ServiceSettings, Tunnel};
-use dpvs_core::testing::{Lab, Outcome, PacketBuilder, end, service_key, tunneled};
+use dpvs_core::testing::{
+    Lab, Outcome, PacketBuilder, end, priority_tagged, service_key, tunneled,
+};
 use etherparse::{NetSlice, SlicedPacket, TransportSlice};
 use proptest::prelude::*;
 
@@ -188,10 +190,6 @@ fn frame(sent: &Sent, last: Option<&Vec<u8>>) -> Option<Vec<u8>> {
     Some(frame)
 }
 
-fn tagged(frame: &[u8]) -> Vec<u8> {
-    [&frame[..12], &[0x81, 0x00, 0xa0, 0x00], &frame[12..]].concat()
-}
-
 /// What a balancer knows: its connections, and what it counted.
 fn known(lab: &Lab) -> String {
     let worker = &lab.workers[0];
@@ -264,7 +262,7 @@ proptest! {
                     let at = usize::from(sent.flow) + 4 * of_kind;
                     let Some(frame) = frame(sent, last[at].as_ref()) else { continue };
                     let outcome = short.send(0, &frame);
-                    prop_assert_eq!(&outcome, &long.send(0, &tagged(&frame)), "{:?}", sent);
+                    prop_assert_eq!(&outcome, &long.send(0, &priority_tagged(&frame)), "{:?}", sent);
                     if let Outcome::Sent(bytes) = outcome && !sent.is_answer {
                         last[at] = Some(bytes);
                     }

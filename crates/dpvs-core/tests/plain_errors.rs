@@ -8,7 +8,9 @@ mod icmp_shared;
 use dpvs_core::conn::ConnIndex;
 use dpvs_core::icmp::recorder::Decision;
 use dpvs_core::tables::{Check, ErrorSource, IcmpPolicy, Port, TunnelKind};
-use dpvs_core::testing::{Lab, PacketBuilder, address, local_address, repair_checksums};
+use dpvs_core::testing::{
+    Lab, PacketBuilder, address, local_address, priority_tagged, repair_checksums,
+};
 use dpvs_core::{Command, Event, PortId};
 use icmp_shared::*;
 use proptest::prelude::*;
@@ -186,10 +188,6 @@ fn open(lab: &mut Lab, method: Method) -> Vec<Session> {
     sessions
 }
 
-fn tagged(frame: &[u8]) -> Vec<u8> {
-    [&frame[..12], &[0x81, 0x00, 0xa0, 0x00], &frame[12..]].concat()
-}
-
 fn decisions(lab: &mut Lab) -> Vec<Decision> {
     let mut all = Vec::new();
     for worker in 0..lab.workers.len() {
@@ -252,7 +250,7 @@ proptest! {
                 Step::Error(sent) => {
                     let frame = frame(&sessions[sent.session], sent);
                     let outcome = short.send(0, &frame);
-                    prop_assert_eq!(&outcome, &long.send(0, &tagged(&frame)), "{:?}", sent);
+                    prop_assert_eq!(&outcome, &long.send(0, &priority_tagged(&frame)), "{:?}", sent);
                 }
                 other => {
                     change(&mut short, &sessions, other);

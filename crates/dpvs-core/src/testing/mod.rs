@@ -18,6 +18,8 @@ mod setup;
 pub use fixture::Fixtures;
 pub use frame::HeapFrame;
 pub use lab::{Lab, Outcome, local_address, tables};
-pub use packet::{PacketBuilder, assert_checksums, checksums_hold, repair_checksums};
+pub use packet::{
+    PacketBuilder, assert_checksums, checksums_hold, priority_tagged, repair_checksums,
+};
 pub use service::{ServicePicker, client_flow, service_with_settings, service_with_weights};
 pub use setup::{address, end, match_key, service_key, tunneled};

@@ -184,6 +184,12 @@ impl PacketBuilder {
     }
 }
 
+/// Returns an untagged frame with a priority tag (802.1Q, VLAN identifier 0), which changes nothing of
+/// what becomes of it, but that it is not plain.
+pub fn priority_tagged(frame: &[u8]) -> Vec<u8> {
+    [&frame[..12], &[0x81, 0x00, 0xa0, 0x00], &frame[12..]].concat()
+}
+
 /// Checks the IPv4 header checksum and the transport checksum of an untagged, unfragmented packet.
 ///
 /// # Panics
