@@ -183,8 +183,8 @@ impl Lane {
         }
     }
 
-    /// Does one round: a burst from each port and ring, what waits, what was made and learned.
-    /// Returns whether there was any frame.
+    /// Does one round: a burst from each port, a few from each ring, what waits, what was made and
+    /// learned. Returns whether there was any frame.
     pub(crate) fn round(&mut self, now: Millis) -> bool {
         let mut is_busy = false;
         for index in 0..self.inlets.ports.len() {

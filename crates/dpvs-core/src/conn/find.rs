@@ -124,9 +124,9 @@ impl ConnTable {
         (home, EMPTY)
     }
 
-    /// Finds the connections of a burst, and the hashes of its keys; what has no key is left alone. Each pass goes over all of
-    /// it, and its loads do not depend on each other: so the misses of the index overlap, and then
-    /// those of the records.
+    /// Finds the connections of a burst, and the hashes of its keys; what has no key is left alone.
+    /// Each pass goes over all of it, and its loads do not depend on each other: so the misses of the
+    /// index overlap, and then those of the records.
     #[inline(never)]
     pub(crate) fn find_burst<'a, K: Wanted + 'a>(
         &mut self,
