@@ -26,29 +26,33 @@ DAEMON := -p dpvs -p ipvsadm -p dpip -p dpvs-ipvs
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' Makefile
 
-setup: ## Installs the Debian packages that are missing (root)
+# Installs those of $(1) that are missing.
+define install
 	@missing=(); \
-	for package in $(PACKAGES); do \
+	for package in $(1); do \
 		[ "$$(dpkg-query -W -f '$${db:Status-Status}' $$package 2>/dev/null)" = installed ] \
 			|| missing+=("$$package"); \
 	done; \
 	if [ $${#missing[@]} -gt 0 ]; then \
 		echo "installing: $${missing[*]}"; \
-		[ "$$(id -u)" = 0 ] || { echo "that needs root: make setup"; exit 1; }; \
+		[ "$$(id -u)" = 0 ] || { echo "that needs root: make $@"; exit 1; }; \
 		export DEBIAN_FRONTEND=noninteractive; \
 		apt-get update -q; \
 		apt-get install -qy --no-install-recommends "$${missing[@]}"; \
-	fi; \
-	command -v cargo >/dev/null || { echo "cargo is missing: see https://rustup.rs"; exit 1; }
+	fi
+endef
+
+setup: ## Installs the Debian packages that are missing (root)
+	$(call install,$(PACKAGES))
+	@command -v cargo >/dev/null || { echo "cargo is missing: see https://rustup.rs"; exit 1; }
 
 setup-dev: setup ## Installs the tools of developers that are missing (minutes)
 	@for tool in cargo-nextest cargo-deny cargo-fuzz; do \
 		command -v $$tool >/dev/null || cargo install --locked $$tool; \
 	done
 
-# The packages of `setup`, and more.
-setup-bench: PACKAGES += $(BENCH_PACKAGES)
 setup-bench: setup ## Installs what benchmarks need beside (root)
+	$(call install,$(BENCH_PACKAGES))
 
 build: setup ## Builds dpvs, dpip, ipvsadm and libdpvs_ipvs.so in target/release
 	cargo build --release $(DAEMON)
