@@ -5,6 +5,7 @@
 //! no port, no ring. `make bench` runs them.
 
 pub mod chart;
+pub mod crowd;
 pub mod measure;
 pub mod network;
 pub mod pcap;

@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 /// How long a program may take to end.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The time between two ticks of the kernel is shorter.
+const TICK_MAX: Duration = Duration::from_millis(15);
+
 /// A child that ends with this value.
 #[derive(Debug)]
 pub struct Process {
@@ -95,9 +98,23 @@ impl Process {
 
     /// How long a thread has run on a processor: unlike the clock it does not count what others took.
     ///
+    /// The kernel notes it of a thread that runs without a break some hundred times a second only: for
+    /// one that runs this returns just after it was noted.
+    ///
     /// # Errors
     /// If there is no such thread.
     pub fn on_cpu(&self, thread: u32) -> anyhow::Result<Duration> {
+        let (first, began) = (self.noted_on_cpu(thread)?, Instant::now());
+        while began.elapsed() < TICK_MAX {
+            let noted = self.noted_on_cpu(thread)?;
+            if noted != first {
+                return Ok(noted);
+            }
+        }
+        Ok(first)
+    }
+
+    fn noted_on_cpu(&self, thread: u32) -> anyhow::Result<Duration> {
         let path = format!("/proc/{}/task/{thread}/schedstat", self.id());
         let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
         let first = text.split_whitespace().next().context("schedstat is empty")?;

@@ -200,12 +200,12 @@ impl Balancer {
 
     /// Packets and the time that the workers had for them.
     pub(crate) fn sample(&mut self) -> anyhow::Result<Sample> {
-        let stats = self.packets()?;
         let mut on_cpu = Duration::ZERO;
         for worker in &self.workers {
             on_cpu += self.process.on_cpu(*worker)?;
         }
-        Ok(Sample { packets: stats.in_packets, on_cpu })
+        // Right after the kernel has noted the time.
+        Ok(Sample { packets: self.packets()?.in_packets, on_cpu })
     }
 
     /// What it counts, for messages.

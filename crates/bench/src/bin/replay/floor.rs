@@ -6,6 +6,7 @@ use crate::balancer::{Balancer, Setup, UDP_TIMEOUT_LONG};
 use crate::case::Case;
 use crate::testpmd::Testpmd;
 use anyhow::Context as _;
+use dpvs_bench::crowd;
 use dpvs_bench::measure::Measurement;
 use dpvs_bench::pcap;
 use std::io::Write as _;
@@ -22,8 +23,8 @@ pub(crate) fn measure_all(
     let mut out = std::io::stdout();
     writeln!(
         out,
-        "{:16} {:>9} {:>9} {:>9} {:>9} {:>7}",
-        "traffic", "flows", "dpvs ns", "floor ns", "above", "ratio"
+        "{:16} {:>9} {:>9} {:>9} {:>9} {:>7} {:>7}",
+        "traffic", "flows", "dpvs ns", "floor ns", "above", "ratio", "calm"
     )?;
     let mut failed = Vec::new();
     for case in cases {
@@ -35,10 +36,10 @@ pub(crate) fn measure_all(
                 continue;
             }
         };
-        let [ours, floor, above, ratio] = &measured;
+        let ([ours, floor, above, ratio], calm) = &measured;
         writeln!(
             out,
-            "{:16} {:>9} {:>9.1} {:>9.1} {:>9.1} {:>7.2}",
+            "{:16} {:>9} {:>9.1} {:>9.1} {:>9.1} {:>7.2} {calm:>7}",
             case.traffic.name(),
             case.flows,
             ours.value,
@@ -46,13 +47,14 @@ pub(crate) fn measure_all(
             above.value,
             ratio.value
         )?;
-        found.extend(measured);
+        found.extend(measured.0);
     }
     anyhow::ensure!(failed.is_empty(), "failed: {}", failed.join(", "));
     Ok(())
 }
 
-fn measure(cli: &Cli, case: Case) -> anyhow::Result<[Measurement; 4]> {
+/// Measures a case; says also how many turns were calm, of how many.
+fn measure(cli: &Cli, case: Case) -> anyhow::Result<([Measurement; 4], String)> {
     let directory = tempfile::tempdir()?;
     let (mut balancer, frames) = start(cli, case, directory.path())?;
     balancer.process().pause()?;
@@ -63,22 +65,27 @@ fn measure(cli: &Cli, case: Case) -> anyhow::Result<[Measurement; 4]> {
     let interval = Duration::from_millis(cli.interval);
     // Caches are cold after the other's turn.
     let settle = interval / 5;
-    let (mut ours, mut floor) = (Vec::new(), Vec::new());
-    for _ in 0..cli.repetitions {
-        testpmd.process().resume()?;
-        sleep(settle);
-        let before = testpmd.sample()?;
-        sleep(interval);
-        floor.push(testpmd.sample()?.ns_per_packet(before));
-        testpmd.process().pause()?;
+    let turns = crowd::calm_turns(cli.repetitions, || {
+        crowd::turn(&[cli.cpu], |watch| {
+            testpmd.process().resume()?;
+            sleep(settle);
+            let before = testpmd.sample()?;
+            sleep(interval);
+            let floor = testpmd.sample()?.ns_per_packet(before);
+            testpmd.process().pause()?;
 
-        balancer.process().resume()?;
-        sleep(settle);
-        let before = balancer.sample()?;
-        sleep(interval);
-        ours.push(balancer.sample()?.ns_per_packet(before));
-        balancer.process().pause()?;
-    }
+            watch.look()?;
+            balancer.process().resume()?;
+            sleep(settle);
+            let before = balancer.sample()?;
+            sleep(interval);
+            let ours = balancer.sample()?.ns_per_packet(before);
+            balancer.process().pause()?;
+            Ok((ours, floor))
+        })
+    })?;
+    let calm = format!("{}/{}", turns.calm, turns.all);
+    let (ours, floor) = turns.values.into_iter().unzip();
     balancer.process().resume()?;
     balancer.all_was_sent(case.traffic)?;
     balancer.process().end()?;
@@ -88,7 +95,7 @@ fn measure(cli: &Cli, case: Case) -> anyhow::Result<[Measurement; 4]> {
     let (above, ratio) = (ours.value - floor.value, ours.value / floor.value);
     let above = Measurement::of(format!("replay-{name}-above"), "ns", above);
     let ratio = Measurement::of(format!("replay-{name}-ratio"), "x", ratio);
-    Ok([ours, floor, above, ratio])
+    Ok(([ours, floor, above, ratio], calm))
 }
 
 /// Keeps the balancer on a case, for `perf` and the like. Says its process's number first.

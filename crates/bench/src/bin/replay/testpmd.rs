@@ -96,9 +96,9 @@ impl Testpmd {
 
     /// Packets and the time it had for them.
     pub(crate) fn sample(&mut self) -> anyhow::Result<Sample> {
-        let packets = self.counter("RX-packets:")?;
         let on_cpu = self.process.on_cpu(self.thread)?;
-        Ok(Sample { packets, on_cpu })
+        // Right after the kernel has noted the time.
+        Ok(Sample { packets: self.counter("RX-packets:")?, on_cpu })
     }
 
     /// Waits until it has seen every frame twice.

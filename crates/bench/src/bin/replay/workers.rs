@@ -8,6 +8,7 @@ use crate::Cli;
 use crate::balancer::{Balancer, Setup, UDP_TIMEOUT_LONG};
 use crate::case::{Case, Sample};
 use anyhow::Context as _;
+use dpvs_bench::crowd;
 use dpvs_bench::measure::{Measurement, median, to_f64};
 use dpvs_bench::pcap;
 use dpvs_bench::traffic::{self, PORT, Traffic, VIRTUAL};
@@ -30,9 +31,6 @@ const TRAFFIC: Traffic = Traffic::FullNat;
 /// While one of the workers does not run, or runs slower, the ring to it is full, and packets are
 /// dropped. What was measured counts only if so many were handed over.
 const SHARE_MIN: f64 = 0.8;
-
-/// So often it is measured for each time that counts, at most.
-const TRIES: usize = 3;
 
 /// A daemon with its files.
 struct Arrangement {
@@ -101,29 +99,29 @@ pub(crate) fn measure(cli: &Cli, found: &mut Vec<Measurement>) -> anyhow::Result
     let mut home = Arrangement::start(cli, &cpus, &[first, second]).context("two workers")?;
     let mut away = Arrangement::start(cli, &cpus, &[second, first]).context("packets of others")?;
     let interval = Duration::from_millis(cli.interval);
-    let (mut alone, mut scale, mut cost) = (Vec::new(), Vec::new(), Vec::new());
-    let mut shares = Vec::new();
-    for _ in 0..TRIES * cli.repetitions {
-        let (one_ns, _) = one.run(interval)?;
-        let (home_ns, none) = home.run(interval)?;
-        let (away_ns, share) = away.run(interval)?;
-        anyhow::ensure!(none == 0.0, "packets at home are handed over");
-        alone.push(one_ns);
-        scale.push(2.0 * one_ns / home_ns);
-        shares.push(share);
-        if share > SHARE_MIN {
-            // What the dropped ones took counts too: the figure never flatters.
-            cost.push(away_ns / share - home_ns);
-        }
-        if cost.len() == cli.repetitions {
-            break;
-        }
-    }
+    let turns = crowd::calm_turns(cli.repetitions, || {
+        crowd::turn(&cpus, |watch| {
+            let (one_ns, _) = one.run(interval)?;
+            watch.look()?;
+            let (home_ns, none) = home.run(interval)?;
+            watch.look()?;
+            let (away_ns, share) = away.run(interval)?;
+            anyhow::ensure!(none == 0.0, "packets at home are handed over");
+            Ok((one_ns, home_ns, away_ns, share))
+        })
+    })?;
+    let alone: Vec<f64> = turns.values.iter().map(|(one, ..)| *one).collect();
+    let scale: Vec<f64> = turns.values.iter().map(|(one, home, ..)| 2.0 * one / home).collect();
+    let shares: Vec<f64> = turns.values.iter().map(|(.., share)| *share).collect();
+    // What the dropped ones took counts too: the figure never flatters.
+    let handed = turns.values.iter().filter(|(.., share)| *share > SHARE_MIN);
+    let cost: Vec<f64> = handed.map(|(_, home, away, share)| away / share - home).collect();
     home.balancer.process().resume()?;
     home.balancer.all_was_sent(TRAFFIC)?;
     let mut out = std::io::stdout();
+    writeln!(out, "turns: {}, calm: {} of {}", turns.all, turns.calm, cli.repetitions)?;
     writeln!(out, "one worker: {:.1} ns", median(&alone))?;
-    writeln!(out, "two workers: {:.2} times as much as one", median(&scale))?;
+    writeln!(out, "two workers: {:.2} times as much as one: {scale:.2?}", median(&scale))?;
     writeln!(out, "handed over, of all packets of others: {shares:.2?}")?;
     found.push(Measurement::median("workers-two-against-one", "x", scale));
     anyhow::ensure!(!cost.is_empty(), "too few packets were handed over: {shares:.2?}");
