@@ -10,8 +10,11 @@ use dpvs_bench::measure::{Measurement, median};
 const SERVICES: u32 = 10_000;
 /// Flows through them, and as many bursts between two changes that a cache may settle.
 const FLOWS: u32 = 10_000;
-/// Changes.
+/// Services that are changed.
 const CHANGES: u32 = 500;
+/// How often each is. The machine's own pauses are longer than what a change takes, come once in some
+/// thousand bursts, and have nothing to do with it: what a change adds it adds every time.
+const TIMES: usize = 3;
 /// Bursts between two of them.
 const BURSTS: usize = 20;
 
@@ -28,21 +31,29 @@ pub(crate) fn of_services() -> anyhow::Result<Vec<Chart>> {
     frames.play(0, FLOWS, Order::Scattered);
     let (mut usual, mut changed) = (Vec::new(), Vec::new());
     for number in 0..CHANGES {
-        for _ in 0..BURSTS {
-            usual.push(balancer.burst_us(&mut frames)?);
+        let mut times = [0.0; TIMES];
+        for us in &mut times {
+            for _ in 0..BURSTS {
+                usual.push(balancer.burst_us(&mut frames)?);
+            }
+            balancer.order_change(&plan, number % SERVICES)?;
+            *us = balancer.burst_us(&mut frames)?;
+            balancer.take_answer()?;
         }
-        balancer.order_change(&plan, number % SERVICES)?;
-        changed.push(balancer.burst_us(&mut frames)?);
-        balancer.take_answer()?;
+        changed.push(times);
     }
     anyhow::ensure!(balancer.lost == 0, "{} packets were lost", balancer.lost);
     let usual_us = median(&usual);
-    let delays: Vec<f64> = changed.iter().map(|us| (us - usual_us).max(0.0)).collect();
-    let longest = delays.iter().copied().fold(0.0, f64::max);
-    let of_rest = usual.iter().copied().fold(0.0, f64::max) - usual_us;
+    let least = |times: &[f64; TIMES]| times.iter().copied().fold(f64::INFINITY, f64::min);
+    let delays: Vec<f64> = changed.iter().map(|us| (least(us) - usual_us).max(0.0)).collect();
+    let longest = |all: &mut dyn Iterator<Item = f64>| all.fold(0.0, f64::max);
+    let of_one = longest(&mut changed.iter().flatten().copied()) - usual_us;
+    let of_rest = longest(&mut usual.iter().copied()) - usual_us;
+    let of_each = longest(&mut delays.iter().copied());
     let figures = [
         ("median", "growth-change-delay", median(&delays)),
-        ("longest", "growth-change-delay-max", longest),
+        ("longest, each time", "growth-change-delay-max", of_each),
+        ("longest of one time", "growth-change-once-max", of_one),
         ("longest without a change", "growth-change-none-max", of_rest),
     ];
     for (line, goal, value) in figures {
