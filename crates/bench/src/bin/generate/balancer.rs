@@ -186,6 +186,10 @@ impl Balancer {
         Ok(Client::connect(&self.directory.join("dpvs.sock"))?)
     }
 
+    pub(crate) fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
     /// Ends it.
     pub(crate) fn end(&mut self) -> anyhow::Result<()> {
         let status = self.process.end()?;

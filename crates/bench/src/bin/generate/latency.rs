@@ -1,17 +1,23 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! How long packets are away, at half of what the balancer can take, beside testpmd in its place.
+//! How long packets are away at half load, beside testpmd in the balancer's place.
 //!
-//! The turns of one follow those of the other.
+//! Each has a process of its own with a generator, and they take turns; who has no turn is stopped.
+//! Half load is half of what a program can take, as latency is measured at a device's own throughput
+//! (RFC 2544 section 26.2); testpmd is measured at the balancer's half load, too.
 
-use crate::balancer::{Balancer, memif_socket};
-use crate::pace::{Flight, capacity, fly};
+use crate::balancer::{Balancer, Cpus, memif_socket};
+use crate::pace::{capacity, fly};
 use crate::testpmd::Testpmd;
 use crate::wire::{Generator, Wire};
-use crate::{Bench, Found, plan};
+use crate::{Bench, Found, plan, scene_command};
 use anyhow::Context as _;
 use dpvs_api::types::{Forward, Protocol};
-use dpvs_bench::measure::Measurement;
-use std::io::Write as _;
+use dpvs_bench::crowd;
+use dpvs_bench::measure::{Measurement, median};
+use dpvs_bench::process::Process;
+use serde::{Deserialize, Serialize};
+use std::io::{BufRead as _, BufReader, Write as _, stdin, stdout};
+use std::process::{ChildStdin, ChildStdout, Stdio};
 use std::time::Duration;
 
 /// Flows.
@@ -20,81 +26,198 @@ const FLOWS: u64 = 1000;
 /// Seconds after which idle connections end: none does.
 const UDP_TIMEOUT: u32 = 3000;
 
+/// How long a process may take to end.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// The quantiles by name, in thousandths.
 const QUANTILES: [(&str, usize); 3] = [("p50", 500), ("p99", 990), ("p999", 999)];
 
-/// Who is measured.
-pub(crate) const NAMES: [&str; 2] = ["dpvs", "testpmd"];
+/// Who forwards.
+const FORWARDERS: [&str; 2] = ["dpvs", "testpmd"];
 
-/// The measurement of the packets a second, which the second one gets as the first.
-pub(crate) const LOAD: &str = "generate-dwell-load";
+/// What a turn of one program found.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+struct Turn {
+    /// By quantile, in nanoseconds.
+    times: [f64; 3],
+    timed: usize,
+    lost: u64,
+}
+
+/// A program that forwards, with its generator, in a process of its own.
+#[derive(Debug)]
+struct Scene {
+    /// It ends when its input does.
+    input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
+    process: Process,
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        // It has to end the one that forwards before it ends itself.
+        self.input = None;
+        let _ = self.process.ended_within(PATIENCE);
+    }
+}
+
+impl Scene {
+    fn start(bench: &Bench, forwarder: &str) -> anyhow::Result<Self> {
+        let mut command = scene_command(bench, "latency", forwarder)?;
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut process = Process::start(&mut command)?;
+        let input = process.child().stdin.take();
+        let output = BufReader::new(process.child().stdout.take().context("no pipe")?);
+        let mut scene = Scene { input, output, process };
+        // It is at rest then.
+        scene.answer::<()>()?;
+        Ok(scene)
+    }
+
+    /// Has it carry out an order.
+    fn ask<T: for<'a> Deserialize<'a>>(&mut self, order: &Order) -> anyhow::Result<T> {
+        let input = self.input.as_mut().context("no pipe")?;
+        writeln!(input, "{}", serde_json::to_string(order)?)?;
+        self.answer()
+    }
+
+    fn answer<T: for<'a> Deserialize<'a>>(&mut self) -> anyhow::Result<T> {
+        let mut line = String::new();
+        self.output.read_line(&mut line)?;
+        serde_json::from_str(&line).context("a process that forwards ended")
+    }
+}
+
+/// What such a process is told to do.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+enum Order {
+    /// Find out how many packets a second it takes at most.
+    Capacity,
+    /// Forward so many a second.
+    Turn(f64),
+}
 
 /// What is printed above the lines.
 pub(crate) fn heading() -> String {
     format!(
-        "time away at half of dpvs's load, us: medians over the turns\n\
-         {:10} {:>9} {:>9} {:>9} {:>10} {:>8} {:>10}",
+        "time away at half load, us: medians over the turns\n\
+         {:27} {:>9} {:>9} {:>9} {:>10} {:>8} {:>10}",
         "", "p50", "p99", "p99.9", "timed", "lost", "packets/s"
     )
 }
 
-/// Measures one of the two.
-pub(crate) fn run(bench: &Bench, generator: &Generator, scene: &str) -> anyhow::Result<Found> {
+/// Measures both.
+pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Found> {
+    let [ours, floor] = FORWARDERS;
+    let (mut ours, mut floor) = (Scene::start(bench, ours)?, Scene::start(bench, floor)?);
+    let half = ours.ask::<f64>(&Order::Capacity)? / 2.0;
+    let floor_half = floor.ask::<f64>(&Order::Capacity)? / 2.0;
+    let Cpus { worker, main } = bench.cpus();
+    let turns = crowd::calm_turns(bench.repetitions, || {
+        crowd::turn(&[main, worker], |watch| {
+            let ours: Turn = ours.ask(&Order::Turn(half))?;
+            watch.look()?;
+            let floors: [Turn; 2] =
+                [floor.ask(&Order::Turn(floor_half))?, floor.ask(&Order::Turn(half))?];
+            Ok((ours, floors))
+        })
+    })?;
+    let of = |pick: fn(&(Turn, [Turn; 2])) -> Turn| turns.values.iter().map(pick).collect();
+    let all: [Vec<Turn>; 3] =
+        [of(|(ours, _)| *ours), of(|(_, [own, _])| *own), of(|(_, [_, same])| *same)];
+    let names = ["dpvs", "testpmd", "testpmd at dpvs's half load"];
+    let mut found = Vec::new();
+    let mut medians = Vec::new();
+    for ((turns, name), (rate, suffix)) in all.iter().zip(names).zip([
+        (half, ""),
+        (floor_half, "-testpmd"),
+        (half, "-testpmd-same-rate"),
+    ]) {
+        let quantiles = quantiles(turns, suffix);
+        print(name, &quantiles, turns, rate)?;
+        medians.push(quantiles.iter().map(|quantile| quantile.value).collect::<Vec<_>>());
+        found.extend(quantiles);
+    }
+    let mut out = stdout();
+    writeln!(out, "turns: {}, calm: {} of {}", turns.all, turns.calm, bench.repetitions)?;
+    if let [ours, floor, same] = medians.as_slice() {
+        for (((name, _), ours), (floor, same)) in
+            QUANTILES.iter().zip(ours).zip(floor.iter().zip(same))
+        {
+            let (ratio, at_same) = (ours / floor, ours / same);
+            writeln!(out, "ratio of {name}: {ratio:.2}; at the same rate {at_same:.2}")?;
+            found.push(Measurement::of(format!("generate-dwell-{name}-ratio"), "x", ratio));
+        }
+    }
+    Ok(found)
+}
+
+fn quantiles(turns: &[Turn], suffix: &str) -> Vec<Measurement> {
+    let quantile = |(at, (name, _)): (usize, &(&str, usize))| {
+        let times = turns.iter().filter_map(|turn| turn.times.get(at).copied()).collect();
+        Measurement::median(format!("generate-dwell-{name}{suffix}"), "ns", times)
+    };
+    QUANTILES.iter().enumerate().map(quantile).collect()
+}
+
+fn print(name: &str, quantiles: &[Measurement], turns: &[Turn], rate: f64) -> anyhow::Result<()> {
+    let us = |at: usize| quantiles.get(at).map_or(f64::NAN, |quantile| quantile.value / 1e3);
+    writeln!(
+        stdout(),
+        "{name:27} {:>9.2} {:>9.2} {:>9.2} {:>10} {:>8} {rate:>10.0}",
+        us(0),
+        us(1),
+        us(2),
+        turns.iter().map(|turn| turn.timed).sum::<usize>(),
+        turns.iter().map(|turn| turn.lost).sum::<u64>(),
+    )?;
+    Ok(())
+}
+
+/// Serves orders with one of the two, until there are no more.
+pub(crate) fn serve(bench: &Bench, generator: &Generator, scene: &str) -> anyhow::Result<Found> {
     let directory = tempfile::tempdir()?;
     let socket = memif_socket(directory.path());
     if scene == "testpmd" {
-        let rate = bench.load.context("no load was measured")?;
-        let _testpmd = Testpmd::start(&socket, bench.cpus())?;
+        let mut testpmd = Testpmd::start(&socket, bench.cpus())?;
         let mut wire = generator.connect(&socket)?;
         // It begins to forward when it has seen the link, for which it looks ten times a second.
-        fly(&mut wire, FLOWS, rate, Duration::from_secs(1));
-        return take_turns(bench, &mut wire, rate, "-testpmd");
+        fly(&mut wire, FLOWS, 1e6, Duration::from_secs(1));
+        obey(bench, &mut wire, testpmd.process())?;
+        return Ok(Found::new());
     }
     let config = plan::config(Protocol::Udp, Forward::FullNat)?;
     let mut balancer =
         Balancer::start(&bench.dpvs, directory.path(), bench.cpus(), 100_000, config, UDP_TIMEOUT)?;
     let mut wire = generator.connect(&socket)?;
-    let rate = capacity(&mut wire, FLOWS, Duration::from_secs(1)) / 2.0;
-    let mut found = take_turns(bench, &mut wire, rate, "")?;
-    found.push(Measurement::of(LOAD, "/s", rate));
+    obey(bench, &mut wire, balancer.process())?;
     balancer.end()?;
-    Ok(found)
+    Ok(Found::new())
 }
 
-fn take_turns(bench: &Bench, wire: &mut Wire, rate: f64, suffix: &str) -> anyhow::Result<Found> {
-    fly(wire, FLOWS, rate, bench.interval() / 5);
-    let mut turns: Vec<Flight> =
-        (0..bench.repetitions).map(|_| fly(wire, FLOWS, rate, bench.interval())).collect();
-    let mut found = Vec::new();
-    for (name, per_mille) in QUANTILES {
-        let times = turns.iter_mut().map(|flight| flight.quantile(per_mille)).collect();
-        found.push(Measurement::median(format!("generate-dwell-{name}{suffix}"), "ns", times));
+fn obey(bench: &Bench, wire: &mut Wire, forwarder: &mut Process) -> anyhow::Result<()> {
+    forwarder.pause()?;
+    writeln!(stdout(), "{}", serde_json::to_string(&())?)?;
+    for line in stdin().lock().lines() {
+        let order = serde_json::from_str(&line?)?;
+        forwarder.resume()?;
+        let answer = match order {
+            Order::Capacity => serde_json::to_string(&greatest(wire))?,
+            Order::Turn(rate) => {
+                fly(wire, FLOWS, rate, bench.interval() / 5);
+                let mut flight = fly(wire, FLOWS, rate, bench.interval());
+                let times = QUANTILES.map(|(_, per_mille)| flight.quantile(per_mille));
+                serde_json::to_string(&Turn { times, timed: flight.timed(), lost: flight.lost() })?
+            }
+        };
+        forwarder.pause()?;
+        writeln!(stdout(), "{answer}")?;
     }
-    let us = |at: usize| found.get(at).map_or(f64::NAN, |quantile| quantile.value / 1e3);
-    writeln!(
-        std::io::stdout(),
-        "{:10} {:>9.2} {:>9.2} {:>9.2} {:>10} {:>8} {rate:>10.0}",
-        if suffix.is_empty() { "dpvs" } else { "testpmd" },
-        us(0),
-        us(1),
-        us(2),
-        turns.iter().map(Flight::timed).sum::<usize>(),
-        turns.iter().map(Flight::lost).sum::<u64>(),
-    )?;
-    Ok(found)
+    forwarder.resume()
 }
 
-/// Ours against testpmd's, of what both have found.
-pub(crate) fn ratios(found: &[Measurement]) -> anyhow::Result<Found> {
-    let of = |name: String| found.iter().find(|m| m.goal == name).map(|m| m.value);
-    let mut ratios = Vec::new();
-    for (name, _) in QUANTILES {
-        let goal = format!("generate-dwell-{name}");
-        let (ours, theirs) = (of(goal.clone()), of(format!("{goal}-testpmd")));
-        if let (Some(ours), Some(theirs)) = (ours, theirs) {
-            writeln!(std::io::stdout(), "ratio of {name}: {:.2}", ours / theirs)?;
-            ratios.push(Measurement::of(format!("{goal}-ratio"), "x", ours / theirs));
-        }
-    }
-    Ok(ratios)
+/// What it takes a second, at most: of several tries the median.
+fn greatest(wire: &mut Wire) -> f64 {
+    let mut tries = || capacity(wire, FLOWS, Duration::from_millis(200));
+    median(&[tries(), tries(), tries(), tries(), tries()])
 }

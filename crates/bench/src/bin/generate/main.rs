@@ -56,7 +56,8 @@ impl Mode {
         match self {
             Mode::Connections => &connections::NAMES,
             Mode::Replies => &replies::NAMES,
-            Mode::Latency => &latency::NAMES,
+            // It has its processes itself.
+            Mode::Latency => &[],
             Mode::Change => &["all"],
         }
     }
@@ -65,7 +66,7 @@ impl Mode {
         match self {
             Mode::Connections => connections::run(bench, generator, scene),
             Mode::Replies => replies::run(bench, generator, scene),
-            Mode::Latency => latency::run(bench, generator, scene),
+            Mode::Latency => latency::serve(bench, generator, scene),
             Mode::Change => change::run(bench, generator),
         }
     }
@@ -109,9 +110,6 @@ pub(crate) struct Bench {
     /// The daemon
     #[arg(long, default_value = "target/release/dpvs")]
     pub(crate) dpvs: PathBuf,
-    /// Packets a second, for what is compared with another
-    #[arg(long, hide = true)]
-    pub(crate) load: Option<f64>,
 }
 
 impl Bench {
@@ -125,7 +123,7 @@ impl Bench {
 }
 
 fn main() -> anyhow::Result<()> {
-    let mut cli = Cli::parse();
+    let cli = Cli::parse();
     let modes = if cli.modes.is_empty() { Mode::value_variants() } else { &cli.modes };
     let mut found = Vec::new();
     if let (Some(scene), [mode]) = (&cli.scene, modes) {
@@ -136,11 +134,9 @@ fn main() -> anyhow::Result<()> {
             writeln!(std::io::stdout(), "\n{}", mode.heading())?;
             for scene in mode.scenes() {
                 found.extend(in_own_process(&cli.bench, *mode, scene)?);
-                let load = found.iter().find(|measurement| measurement.goal == latency::LOAD);
-                cli.bench.load = load.map(|measurement| measurement.value);
             }
             if *mode == Mode::Latency {
-                found.extend(latency::ratios(&found)?);
+                found.extend(latency::measure(&cli.bench)?);
             }
         }
     }
@@ -154,16 +150,19 @@ fn main() -> anyhow::Result<()> {
 fn in_own_process(bench: &Bench, mode: Mode, scene: &str) -> anyhow::Result<Found> {
     let file = tempfile::NamedTempFile::new()?;
     let mode = mode.to_possible_value().context("a mode without a name")?;
+    let mut command = scene_command(bench, mode.get_name(), scene)?;
+    let status = command.arg("--json").arg(file.path()).status()?;
+    anyhow::ensure!(status.success(), "{} of {scene}: {status}", mode.get_name());
+    Ok(serde_json::from_slice(&std::fs::read(file.path())?)?)
+}
+
+/// This program, for one part.
+fn scene_command(bench: &Bench, mode: &str, scene: &str) -> anyhow::Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.args([mode.get_name(), "--scene", scene]);
+    command.args([mode, "--scene", scene]);
     command.args(["--repetitions", &bench.repetitions.to_string()]);
     command.args(["--interval", &bench.interval.to_string()]);
     command.args(["--cpu", &bench.cpu.to_string(), "--main-cpu", &bench.main_cpu.to_string()]);
-    command.arg("--dpvs").arg(&bench.dpvs).arg("--json").arg(file.path());
-    if let Some(load) = bench.load {
-        command.args(["--load", &load.to_string()]);
-    }
-    let status = command.status()?;
-    anyhow::ensure!(status.success(), "{} of {scene}: {status}", mode.get_name());
-    Ok(serde_json::from_slice(&std::fs::read(file.path())?)?)
+    command.arg("--dpvs").arg(&bench.dpvs);
+    Ok(command)
 }

@@ -15,7 +15,7 @@ const LINES_MAX: usize = 1000;
 /// A running `dpdk-testpmd`.
 #[derive(Debug)]
 pub(crate) struct Testpmd {
-    _process: Process,
+    process: Process,
     /// It ends when these are closed.
     _pipes: (ChildStdin, BufReader<ChildStdout>),
 }
@@ -49,9 +49,13 @@ impl Testpmd {
                 break;
             }
             if line.starts_with("Port 0:") {
-                return Ok(Testpmd { _process: process, _pipes: (input, output) });
+                return Ok(Testpmd { process, _pipes: (input, output) });
             }
         }
         bail!("testpmd does not start its port")
+    }
+
+    pub(crate) fn process(&mut self) -> &mut Process {
+        &mut self.process
     }
 }
