@@ -15,7 +15,7 @@ use nix::unistd::Pid;
 use std::hint::black_box;
 use std::sync::Barrier;
 use std::thread::{self, ScopedJoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A turn counts if the loop of independent steps took at most so many times what it took in the
 /// calmest turn.
@@ -32,18 +32,24 @@ const LOOKS: usize = 15;
 
 const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// A look at processors before, during and after a turn.
+/// Looks before anything is measured, to learn what calm is, and the time between two of them.
+const LOOKS_FIRST: usize = 100;
+const BETWEEN: Duration = Duration::from_millis(10);
+
+/// The processors that measurements run on.
+#[derive(Debug)]
+pub struct Crowd {
+    cpus: Vec<u32>,
+    /// The least that was seen.
+    least: f64,
+}
+
+/// Looks at the processors during a turn.
 #[derive(Debug)]
 pub struct Watch<'a> {
     cpus: &'a [u32],
-    crowd: f64,
-}
-
-/// What was measured in a turn, and how crowded its processors were.
-#[derive(Clone, Copy, Debug)]
-pub struct Turn<T> {
-    value: T,
-    crowd: f64,
+    /// The greatest that was seen.
+    most: f64,
 }
 
 /// What was measured in turns.
@@ -57,59 +63,76 @@ pub struct Turns<T> {
     pub all: usize,
 }
 
+impl Crowd {
+    /// Looks at these processors for a second. Nothing of ours must run on them meanwhile.
+    ///
+    /// # Errors
+    /// If there is no such processor.
+    pub fn new(cpus: &[u32]) -> anyhow::Result<Self> {
+        let mut least = f64::INFINITY;
+        for _ in 0..LOOKS_FIRST {
+            least = least.min(look_at(cpus)?);
+            thread::sleep(BETWEEN);
+        }
+        Ok(Crowd { cpus: cpus.to_vec(), least })
+    }
+
+    /// Measures in turns until `count` of them are calm, or too many were not.
+    ///
+    /// # Errors
+    /// Those of the turns.
+    pub fn calm_turns<T>(
+        &mut self,
+        count: usize,
+        mut measure: impl FnMut(&mut Watch<'_>) -> anyhow::Result<T>,
+    ) -> anyhow::Result<Turns<T>> {
+        let cpus = &self.cpus;
+        calm_turns(&mut self.least, count, || {
+            let mut watch = Watch { cpus, most: f64::NEG_INFINITY };
+            watch.look()?;
+            let value = measure(&mut watch)?;
+            watch.look()?;
+            Ok((value, watch.most))
+        })
+    }
+}
+
 impl Watch<'_> {
     /// Looks at the processors, on which nothing of ours must run meanwhile.
     ///
     /// # Errors
     /// If there is no such processor.
     pub fn look(&mut self) -> anyhow::Result<()> {
-        self.crowd = self.crowd.max(crowd(self.cpus)?);
+        self.most = self.most.max(look_at(self.cpus)?);
         Ok(())
     }
 }
 
-/// Does one turn. It may look at the processors in between.
-///
-/// # Errors
-/// Those of the turn, or if there is no such processor.
-pub fn turn<T>(
-    cpus: &[u32],
-    measure: impl FnOnce(&mut Watch<'_>) -> anyhow::Result<T>,
-) -> anyhow::Result<Turn<T>> {
-    let mut watch = Watch { cpus, crowd: f64::NEG_INFINITY };
-    watch.look()?;
-    let value = measure(&mut watch)?;
-    watch.look()?;
-    Ok(Turn { value, crowd: watch.crowd })
-}
-
-/// Does turns until `count` of them are calm, or too many were not.
-///
-/// # Errors
-/// Those of the turns.
-pub fn calm_turns<T>(
+/// Does turns, which tell how crowded they were.
+fn calm_turns<T>(
+    least: &mut f64,
     count: usize,
-    mut next: impl FnMut() -> anyhow::Result<Turn<T>>,
+    mut turn: impl FnMut() -> anyhow::Result<(T, f64)>,
 ) -> anyhow::Result<Turns<T>> {
-    let mut turns: Vec<Turn<T>> = Vec::new();
-    while calm(&turns) < count && turns.len() < TRIES * count {
-        turns.push(next()?);
-    }
-    let (calm, all) = (calm(&turns).min(count), turns.len());
-    turns.sort_by(|a, b| a.crowd.total_cmp(&b.crowd));
-    let values = turns.into_iter().take(count).map(|turn| turn.value).collect();
+    let mut turns: Vec<(T, f64)> = Vec::new();
+    let calm = loop {
+        let calm = turns.iter().filter(|(_, crowd)| *crowd <= *least * CALM).count();
+        if calm >= count || turns.len() >= TRIES * count {
+            break calm;
+        }
+        let (value, crowd) = turn()?;
+        *least = least.min(crowd);
+        turns.push((value, crowd));
+    };
+    let all = turns.len();
+    turns.sort_by(|(_, a), (_, b)| a.total_cmp(b));
+    let values = turns.into_iter().take(count).map(|(value, _)| value).collect();
     Ok(Turns { values, calm, all })
-}
-
-/// Turns that are calm, beside the calmest one.
-fn calm<T>(turns: &[Turn<T>]) -> usize {
-    let least = turns.iter().map(|turn| turn.crowd).fold(f64::INFINITY, f64::min);
-    turns.iter().filter(|turn| turn.crowd <= least * CALM).count()
 }
 
 /// How crowded the most crowded of these processors is: without unit, more is worse. All are busy at
 /// once, for two of them may be the threads of one core, for a while.
-fn crowd(cpus: &[u32]) -> anyhow::Result<f64> {
+fn look_at(cpus: &[u32]) -> anyhow::Result<f64> {
     let start = Barrier::new(cpus.len());
     let looks: Vec<anyhow::Result<f64>> = thread::scope(|scope| {
         let begin = |cpu: &u32| {
@@ -169,28 +192,33 @@ fn chained() {
 mod tests {
     use super::*;
 
+    fn turns_of(crowds: &[f64], count: usize, mut least: f64) -> Turns<usize> {
+        let mut turns = crowds.iter().copied().enumerate();
+        calm_turns(&mut least, count, || turns.next().context("no more turns")).unwrap()
+    }
+
     #[test]
     fn turns_go_on_until_enough_are_calm_and_those_alone_are_given() {
-        let crowds = [1.3, 1.0, 1.5, 1.05, 1.2, 1.01, 1.0];
-        let mut turns =
-            crowds.iter().enumerate().map(|(value, crowd)| Turn { value, crowd: *crowd });
-        let next = || turns.next().context("no more turns");
-        let expected = Turns { values: vec![1, 5, 3], calm: 3, all: 6 };
-        assert_eq!(calm_turns(3, next).unwrap(), expected);
+        let turns = turns_of(&[1.3, 1.0, 1.5, 1.05, 1.2, 1.01, 1.0], 3, f64::INFINITY);
+        assert_eq!(turns, Turns { values: vec![1, 5, 3], calm: 3, all: 6 });
+    }
+
+    #[test]
+    fn what_calm_is_was_learned_before() {
+        let turns = turns_of(&[1.3, 1.3, 1.0, 1.3, 1.0], 2, 1.0);
+        assert_eq!(turns, Turns { values: vec![2, 4], calm: 2, all: 5 });
     }
 
     #[test]
     fn where_nothing_is_calm_the_calmest_turns_are_given() {
-        // Each is half as crowded as the one before.
-        let mut turns = (0..32).map(|at| Turn { value: at, crowd: 0.5_f64.powi(at) });
-        let next = || turns.next().context("no more turns");
-        let expected = Turns { values: vec![31, 30], calm: 1, all: 32 };
-        assert_eq!(calm_turns(2, next).unwrap(), expected);
+        let crowds: Vec<f64> = (0..32).map(|at| 100.0 - f64::from(at)).collect();
+        let turns = turns_of(&crowds, 2, 1.0);
+        assert_eq!(turns, Turns { values: vec![31, 30], calm: 0, all: 32 });
     }
 
     #[test]
     fn a_processor_that_is_not_there_is_an_error() {
-        assert!(turn(&[100_000], |_| Ok(())).is_err());
-        assert!(turn(&[0], |watch| watch.look()).unwrap().crowd > 0.0);
+        assert!(look_at(&[100_000]).is_err());
+        assert!(look_at(&[0]).unwrap() > 0.0);
     }
 }

@@ -12,7 +12,7 @@ use crate::wire::{Generator, Wire};
 use crate::{Bench, Found, plan, scene_command};
 use anyhow::Context as _;
 use dpvs_api::types::{Forward, Protocol};
-use dpvs_bench::crowd;
+use dpvs_bench::crowd::Crowd;
 use dpvs_bench::measure::{Measurement, median};
 use dpvs_bench::process::Process;
 use serde::{Deserialize, Serialize};
@@ -108,19 +108,18 @@ pub(crate) fn heading() -> String {
 
 /// Measures both.
 pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Found> {
+    let Cpus { worker, main } = bench.cpus();
+    let mut crowd = Crowd::new(&[main, worker])?;
     let [ours, floor] = FORWARDERS;
     let (mut ours, mut floor) = (Scene::start(bench, ours)?, Scene::start(bench, floor)?);
     let half = ours.ask::<f64>(&Order::Capacity)? / 2.0;
     let floor_half = floor.ask::<f64>(&Order::Capacity)? / 2.0;
-    let Cpus { worker, main } = bench.cpus();
-    let turns = crowd::calm_turns(bench.repetitions, || {
-        crowd::turn(&[main, worker], |watch| {
-            let ours: Turn = ours.ask(&Order::Turn(half))?;
-            watch.look()?;
-            let floors: [Turn; 2] =
-                [floor.ask(&Order::Turn(floor_half))?, floor.ask(&Order::Turn(half))?];
-            Ok((ours, floors))
-        })
+    let turns = crowd.calm_turns(bench.repetitions, |watch| {
+        let ours: Turn = ours.ask(&Order::Turn(half))?;
+        watch.look()?;
+        let floors: [Turn; 2] =
+            [floor.ask(&Order::Turn(floor_half))?, floor.ask(&Order::Turn(half))?];
+        Ok((ours, floors))
     })?;
     let of = |pick: fn(&(Turn, [Turn; 2])) -> Turn| turns.values.iter().map(pick).collect();
     let all: [Vec<Turn>; 3] =

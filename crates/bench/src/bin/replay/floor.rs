@@ -6,7 +6,7 @@ use crate::balancer::{Balancer, Setup, UDP_TIMEOUT_LONG};
 use crate::case::Case;
 use crate::testpmd::Testpmd;
 use anyhow::Context as _;
-use dpvs_bench::crowd;
+use dpvs_bench::crowd::Crowd;
 use dpvs_bench::measure::Measurement;
 use dpvs_bench::pcap;
 use std::io::Write as _;
@@ -27,8 +27,9 @@ pub(crate) fn measure_all(
         "traffic", "flows", "dpvs ns", "floor ns", "above", "ratio", "calm"
     )?;
     let mut failed = Vec::new();
+    let mut crowd = Crowd::new(&[cli.cpu])?;
     for case in cases {
-        let measured = match measure(cli, *case) {
+        let measured = match measure(cli, &mut crowd, *case) {
             Ok(measured) => measured,
             Err(error) => {
                 writeln!(out, "{:16} {:>9} failed: {error:#}", case.traffic.name(), case.flows)?;
@@ -54,7 +55,7 @@ pub(crate) fn measure_all(
 }
 
 /// Measures a case; says also how many turns were calm, of how many.
-fn measure(cli: &Cli, case: Case) -> anyhow::Result<([Measurement; 4], String)> {
+fn measure(cli: &Cli, crowd: &mut Crowd, case: Case) -> anyhow::Result<([Measurement; 4], String)> {
     let directory = tempfile::tempdir()?;
     let (mut balancer, frames) = start(cli, case, directory.path())?;
     balancer.process().pause()?;
@@ -65,24 +66,22 @@ fn measure(cli: &Cli, case: Case) -> anyhow::Result<([Measurement; 4], String)> 
     let interval = Duration::from_millis(cli.interval);
     // Caches are cold after the other's turn.
     let settle = interval / 5;
-    let turns = crowd::calm_turns(cli.repetitions, || {
-        crowd::turn(&[cli.cpu], |watch| {
-            testpmd.process().resume()?;
-            sleep(settle);
-            let before = testpmd.sample()?;
-            sleep(interval);
-            let floor = testpmd.sample()?.ns_per_packet(before);
-            testpmd.process().pause()?;
+    let turns = crowd.calm_turns(cli.repetitions, |watch| {
+        testpmd.process().resume()?;
+        sleep(settle);
+        let before = testpmd.sample()?;
+        sleep(interval);
+        let floor = testpmd.sample()?.ns_per_packet(before);
+        testpmd.process().pause()?;
 
-            watch.look()?;
-            balancer.process().resume()?;
-            sleep(settle);
-            let before = balancer.sample()?;
-            sleep(interval);
-            let ours = balancer.sample()?.ns_per_packet(before);
-            balancer.process().pause()?;
-            Ok((ours, floor))
-        })
+        watch.look()?;
+        balancer.process().resume()?;
+        sleep(settle);
+        let before = balancer.sample()?;
+        sleep(interval);
+        let ours = balancer.sample()?.ns_per_packet(before);
+        balancer.process().pause()?;
+        Ok((ours, floor))
     })?;
     let calm = format!("{}/{}", turns.calm, turns.all);
     let (ours, floor) = turns.values.into_iter().unzip();

@@ -8,7 +8,7 @@ use crate::Cli;
 use crate::balancer::{Balancer, Setup, UDP_TIMEOUT_LONG};
 use crate::case::{Case, Sample};
 use anyhow::Context as _;
-use dpvs_bench::crowd;
+use dpvs_bench::crowd::Crowd;
 use dpvs_bench::measure::{Measurement, median, to_f64};
 use dpvs_bench::pcap;
 use dpvs_bench::traffic::{self, PORT, Traffic, VIRTUAL};
@@ -95,20 +95,19 @@ fn flows_of(owner: WorkerId) -> anyhow::Result<impl Iterator<Item = u32>> {
 pub(crate) fn measure(cli: &Cli, found: &mut Vec<Measurement>) -> anyhow::Result<()> {
     let (first, second) = (WorkerId(0), WorkerId(1));
     let cpus = [cli.main_cpu, cli.cpu];
+    let mut crowd = Crowd::new(&cpus)?;
     let mut one = Arrangement::start(cli, &[cli.cpu], &[first]).context("one worker")?;
     let mut home = Arrangement::start(cli, &cpus, &[first, second]).context("two workers")?;
     let mut away = Arrangement::start(cli, &cpus, &[second, first]).context("packets of others")?;
     let interval = Duration::from_millis(cli.interval);
-    let turns = crowd::calm_turns(cli.repetitions, || {
-        crowd::turn(&cpus, |watch| {
-            let (one_ns, _) = one.run(interval)?;
-            watch.look()?;
-            let (home_ns, none) = home.run(interval)?;
-            watch.look()?;
-            let (away_ns, share) = away.run(interval)?;
-            anyhow::ensure!(none == 0.0, "packets at home are handed over");
-            Ok((one_ns, home_ns, away_ns, share))
-        })
+    let turns = crowd.calm_turns(cli.repetitions, |watch| {
+        let (one_ns, _) = one.run(interval)?;
+        watch.look()?;
+        let (home_ns, none) = home.run(interval)?;
+        watch.look()?;
+        let (away_ns, share) = away.run(interval)?;
+        anyhow::ensure!(none == 0.0, "packets at home are handed over");
+        Ok((one_ns, home_ns, away_ns, share))
     })?;
     let alone: Vec<f64> = turns.values.iter().map(|(one, ..)| *one).collect();
     let scale: Vec<f64> = turns.values.iter().map(|(one, home, ..)| 2.0 * one / home).collect();
