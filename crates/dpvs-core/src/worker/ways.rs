@@ -4,10 +4,10 @@
 use super::plain::Arrival;
 use crate::key::Address;
 use crate::neighbour::Neighbours;
-use crate::net::Mac;
 use crate::tables::{Tables, smaller_mtu};
-use crate::wire::{EthernetHeader, view_mut};
+use crate::wire::view_mut;
 use crate::{Frame, Millis, NextHop, PortId, Verdict};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 /// The ways of a worker that are known, by the last byte of the address.
 ///
@@ -20,8 +20,9 @@ pub(super) struct Ways {
 }
 
 /// A way to an address on a link: good for the tables of one generation, for neighbours that have not
-/// changed since, until a time.
+/// changed since, until a time. In one cache line.
 #[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
 struct Known {
     towards: u32,
     way: Way,
@@ -30,12 +31,19 @@ struct Known {
     until: Millis,
 }
 
+/// As a frame begins: written at once.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+struct LinkAddresses {
+    dst: [u8; 6],
+    src: [u8; 6],
+}
+
 /// Where a plain packet goes, all of it known.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Way {
     port: PortId,
-    src: Mac,
-    dst: Mac,
+    link: LinkAddresses,
     /// Longest packet.
     mtu: u32,
     /// There is no gateway between.
@@ -44,8 +52,8 @@ pub(super) struct Way {
 
 impl Ways {
     pub(super) fn new() -> Self {
-        let mac = Mac([0; 6]);
-        let way = Way { port: PortId(0), src: mac, dst: mac, mtu: 0, is_on_link: true };
+        let link = LinkAddresses { dst: [0; 6], src: [0; 6] };
+        let way = Way { port: PortId(0), link, mtu: 0, is_on_link: true };
         let none = Known { towards: 0, way, generation: 0, neighbours: 0, until: Millis(0) };
         Ways { known: Box::new([none; 256]), passing: way }
     }
@@ -91,7 +99,8 @@ fn look_up(
     let hop = NextHop { port: route.port, address: next_hop };
     let (dst, until) = neighbours.recent(tables, now, hop)?;
     let is_on_link = route.is_on_link();
-    let way = Way { port: route.port, src: port.mac, dst, mtu, is_on_link };
+    let link = LinkAddresses { dst: dst.0, src: port.mac.0 };
+    let way = Way { port: route.port, link, mtu, is_on_link };
     if is_on_link {
         let (generation, neighbours) = (tables.generation(), neighbours.changes());
         *place = Known { towards, way, generation, neighbours, until };
@@ -104,8 +113,7 @@ impl Way {
     #[allow(clippy::inline_always, reason = "a verdict handed on in memory waits for its store")]
     #[inline(always)]
     pub(super) fn send<F: Frame>(&self, frame: &mut F, end: u16) -> Option<Verdict> {
-        let ethernet = view_mut::<EthernetHeader>(frame.bytes_mut(), 0)?;
-        (ethernet.dst, ethernet.src) = (self.dst.0, self.src.0);
+        *view_mut::<LinkAddresses>(frame.bytes_mut(), 0)? = self.link;
         frame.truncate(usize::from(end));
         Some(Verdict::Transmit(self.port))
     }
