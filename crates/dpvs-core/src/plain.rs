@@ -14,6 +14,7 @@ use crate::parse::{Packet, Payload};
 use crate::wire::{
     EtherType, EthernetHeader, IcmpHeader, Ipv4Header, TcpFlags, TcpHeader, UdpHeader,
 };
+use std::hash::{Hash, Hasher};
 use zerocopy::big_endian::U16;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -61,6 +62,13 @@ pub(crate) struct Plain {
     pub(crate) flags: TcpFlags,
     /// Time to live.
     pub(crate) ttl: u8,
+}
+
+impl Hash for Plain {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.tuple.hash(state);
+    }
 }
 
 impl Plain {

@@ -3,9 +3,9 @@
 
 use super::table::{EMPTY, PROBES_MAX};
 use super::{ConnTable, Found};
-use crate::BURST;
 use crate::ids::position;
 use crate::key::{Key, Tuple};
+use crate::plain::Plain;
 use std::hash::Hash;
 
 /// What a connection is found by.
@@ -28,6 +28,13 @@ impl Wanted for Key {
     }
 }
 
+impl Wanted for Plain {
+    #[inline]
+    fn is_that_of(&self, table: &ConnTable, found: Found) -> bool {
+        self.tuple.is_that_of(table, found)
+    }
+}
+
 impl Wanted for Tuple {
     #[allow(clippy::inline_always, reason = "it is done for each packet, in two places")]
     #[inline(always)]
@@ -42,6 +49,48 @@ impl Wanted for Tuple {
 #[cold]
 fn is_wide_that_of(table: &ConnTable, found: Found, tuple: Tuple) -> bool {
     Key::from(tuple).is_that_of(table, found)
+}
+
+/// What is looked for with its burst: a key, and what each pass over the burst finds for it. A key of
+/// IPv4 is in one cache line with it: half of them would be in two otherwise, for each pass.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
+pub(crate) struct Sought<K> {
+    /// None if nothing is looked for; the rest is of no meaning then, but for `found`.
+    pub(crate) key: Option<K>,
+    pub(crate) hash: u32,
+    /// Slot and its value.
+    candidate: (usize, u32),
+    pub(crate) found: Option<Found>,
+}
+
+impl<K> Sought<K> {
+    /// Nothing.
+    pub(crate) const NONE: Self = Sought { key: None, hash: 0, candidate: (0, EMPTY), found: None };
+
+    /// Puts another key here, of which nothing is known.
+    #[inline]
+    pub(crate) fn put(&mut self, key: Option<K>) {
+        (self.key, self.found) = (key, None);
+    }
+}
+
+/// A place of a burst that something is sought for.
+pub(crate) trait Place {
+    /// What it is sought by.
+    type Key: Wanted;
+
+    /// Returns it.
+    fn sought(&mut self) -> &mut Sought<Self::Key>;
+}
+
+impl<K: Wanted> Place for Sought<K> {
+    type Key = K;
+
+    #[inline]
+    fn sought(&mut self) -> &mut Sought<K> {
+        self
+    }
 }
 
 impl ConnTable {
@@ -124,34 +173,28 @@ impl ConnTable {
         (home, EMPTY)
     }
 
-    /// Finds the connections of a burst, and the hashes of its keys; what has no key is left alone.
-    /// Each pass goes over all of it, and its loads do not depend on each other: so the misses of the
-    /// index overlap, and then those of the records.
+    /// Finds the connections of a burst, and the hashes of its keys; where there is no key nothing is
+    /// changed. Each pass goes over all of it, and its loads do not depend on each other: so the misses
+    /// of the index overlap, and then those of the records.
     #[inline(never)]
-    pub(crate) fn find_burst<'a, K: Wanted + 'a>(
-        &mut self,
-        keys: impl Iterator<Item = Option<&'a K>> + Clone,
-        hashes: &mut [u32; BURST],
-        found: &mut [Option<Found>; BURST],
-    ) {
-        for (hash, key) in hashes.iter_mut().zip(keys.clone()) {
-            if let Some(key) = key {
-                *hash = self.hash_of(key);
+    pub(crate) fn find_burst<P: Place>(&mut self, places: &mut [P]) {
+        for sought in places.iter_mut().map(Place::sought) {
+            if let Some(key) = &sought.key {
+                sought.hash = self.hash_of(key);
             }
         }
-        let mut candidates = [(0, EMPTY); BURST];
-        for ((candidate, key), hash) in candidates.iter_mut().zip(keys.clone()).zip(&*hashes) {
-            if key.is_some() {
-                *candidate = self.candidate(*hash);
+        for sought in places.iter_mut().map(Place::sought) {
+            if sought.key.is_some() {
+                sought.candidate = self.candidate(sought.hash);
             }
         }
-        let all = found.iter_mut().zip(keys).zip(&*hashes).zip(&candidates);
-        for (((result, key), hash), (at, value)) in all {
+        for Sought { key, hash, candidate, found } in places.iter_mut().map(Place::sought) {
+            let (at, value) = *candidate;
             if let Some(key) = key
-                && *value != EMPTY
+                && value != EMPTY
             {
-                let candidate = Found::from_value(*value);
-                *result = if key.is_that_of(self, candidate) {
+                let candidate = Found::from_value(value);
+                *found = if key.is_that_of(self, candidate) {
                     Some(candidate)
                 } else {
                     self.find_from(at + 1, *hash, key)

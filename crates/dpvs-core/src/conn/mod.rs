@@ -11,6 +11,7 @@ mod tcp;
 mod view;
 mod wheel;
 
+pub(crate) use find::{Place, Sought};
 pub use sctp::{Sctp, SctpChunk};
 pub use sequences::Sequences;
 pub(crate) use table::TIMERS_TOGETHER;

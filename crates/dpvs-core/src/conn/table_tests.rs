@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The table against models.
 
-use super::super::{Entries, Sctp, Sequences, State, TcpState};
+use super::super::{Entries, Sctp, Sequences, Sought, State, TcpState};
 use super::*;
 use crate::BURST;
 use crate::key::Address;
@@ -138,11 +138,13 @@ proptest! {
         }
         // A burst finds what its keys find one by one.
         let keys: Vec<_> = (0..300u16).map(|n| Some(conn(n).outbound).filter(|_| n % 7 != 0)).collect();
+        let mut burst = [Sought::NONE; BURST];
         for keys in keys.chunks(BURST) {
-            let (mut hashes, mut found) = ([0; BURST], [None; BURST]);
-            table.find_burst(keys.iter().map(Option::as_ref), &mut hashes, &mut found);
-            let each: Vec<_> = keys.iter().map(|key| table.find(key.as_ref()?)).collect();
-            prop_assert_eq!(&found[..keys.len()], &each[..]);
+            burst.iter_mut().zip(keys).for_each(|(sought, key)| sought.put(*key));
+            table.find_burst(&mut burst[..keys.len()]);
+            for (sought, key) in burst.iter().zip(keys) {
+                prop_assert_eq!(sought.found, key.as_ref().and_then(|key| table.find(key)));
+            }
         }
     }
 }

@@ -4,7 +4,7 @@
 use super::plain::Arrival;
 use super::process::{Context, to_kernel};
 use super::{Worker, WorkerState};
-use crate::conn::Found;
+use crate::conn::{Place, Sought};
 use crate::icmp::plain::PlainError;
 use crate::key::Key;
 use crate::parse::{Kind, Packet, parse_into};
@@ -12,12 +12,20 @@ use crate::plain::Plain;
 use crate::tables::Tables;
 use crate::{BURST, DropReason, Frame, Millis, Verdict};
 
+/// Places for what is read and found of a burst, kept from burst to burst.
+#[derive(Debug)]
+pub(super) struct Places {
+    plains: [Sought<Plain>; BURST],
+    /// Those of frames that are not plain, or do not go the shortest way.
+    others: [Other; BURST],
+}
+
 /// A frame of a burst that is not plain, or does not go the shortest way: what was read of it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Other {
+struct Other {
     packet: Packet,
     kind: Result<Kind, DropReason>,
-    key: Option<Key>,
+    sought: Sought<Key>,
     /// A plain error; then nothing else was read.
     error: Option<PlainError>,
 }
@@ -40,11 +48,9 @@ impl Worker {
         frames: &mut [F],
         verdicts: &mut [Verdict; BURST],
     ) {
-        let counters = &self.state.counters;
-        counters.frames_in.add(u64::try_from(frames.len()).unwrap_or(0));
-        let bytes: usize = frames.iter().map(|frame| frame.bytes().len()).sum();
-        counters.bytes_in.add(u64::try_from(bytes).unwrap_or(0));
-        self.run(now, frames, verdicts, false);
+        self.state.counters.frames_in.add(u64::try_from(frames.len()).unwrap_or(0));
+        let bytes = self.run(now, frames, verdicts, false);
+        self.state.counters.bytes_in.add(u64::try_from(bytes).unwrap_or(0));
     }
 
     /// Decides about frames that other workers handed over.
@@ -68,41 +74,41 @@ impl Worker {
         self.run(now, frames, verdicts, true);
     }
 
+    /// Decides about frames; says how many bytes they had.
     fn run<F: Frame>(
         &mut self,
         now: Millis,
         frames: &mut [F],
         verdicts: &mut [Verdict; BURST],
         is_handed: bool,
-    ) {
+    ) -> usize {
         let tables = &*self.tables;
         let state = &mut self.state;
-        let others = &mut *self.others;
+        let Places { plains, others } = &mut *self.places;
         state.conns.tick(now);
         // Where there is little traffic a burst is one frame: nothing goes over more places than that.
         let len = frames.len().min(BURST);
-        let mut plains: [Option<Plain>; BURST] = [None; BURST];
-        let Some(plains) = plains.get_mut(..len) else { return };
-        let are_all_plain = read_burst(tables, frames, plains);
-        let (mut hashes, mut found) = ([0; BURST], [None; BURST]);
-        let tuples = plains.iter().map(|plain| plain.as_ref().map(|plain| &plain.tuple));
-        state.conns.find_burst(tuples, &mut hashes, &mut found);
+        let (Some(plains), Some(others)) = (plains.get_mut(..len), others.get_mut(..len)) else {
+            return 0;
+        };
+        let (are_all_plain, bytes) = read_burst(tables, frames, plains);
+        state.conns.find_burst(plains);
         if !are_all_plain {
             for ((other, plain), frame) in others.iter_mut().zip(&*plains).zip(frames.iter()) {
-                if plain.is_none() {
+                if plain.key.is_none() {
                     other.read(tables, frame, true);
                 } else {
-                    other.key = None;
+                    other.sought.put(None);
                 }
             }
-            let keys = others.iter().take(len).map(|other| other.key.as_ref());
-            state.conns.find_burst(keys, &mut hashes, &mut found);
+            state.conns.find_burst(others);
+            state.look_ahead(tables, others.iter().map(|other| other.sought.found));
         }
-        state.look_ahead(tables, &found);
+        state.look_ahead(tables, plains.iter().map(|plain| plain.found));
         let arrival = Arrival { tables, now, is_handed };
-        let frames = frames.iter_mut().zip(verdicts).zip(plains.iter().zip(&found));
-        for (at, ((frame, verdict), (plain, found))) in frames.enumerate() {
-            if let Some(plain) = plain {
+        let frames = frames.iter_mut().zip(verdicts).zip(&*plains);
+        for (at, ((frame, verdict), plain)) in frames.enumerate() {
+            if let Sought { key: Some(plain), found, .. } = plain {
                 let shortest = match found {
                     Some(found) => state.forward_plain(arrival, frame, plain, *found),
                     None => state
@@ -117,26 +123,42 @@ impl Worker {
             }
             // Not in step with the others: that would cost plain frames seven instructions.
             let Some(other) = others.get_mut(at) else { break };
-            let hash = hashes.get(at).copied().unwrap_or_default();
-            *verdict = state.decide_other(arrival, frame, other, plain.as_ref(), (hash, *found));
+            *verdict = state.decide_other(arrival, frame, other, plain);
             state.count_end(verdict);
         }
+        bytes
+    }
+}
+
+impl Places {
+    pub(super) fn new() -> Self {
+        Places { plains: [Sought::NONE; BURST], others: [Other::NONE; BURST] }
+    }
+}
+
+impl Place for Other {
+    type Key = Key;
+
+    #[inline]
+    fn sought(&mut self) -> &mut Sought<Key> {
+        &mut self.sought
     }
 }
 
 impl Other {
     /// Nothing that has been read.
-    pub(super) const NONE: Other = Other {
+    const NONE: Other = Other {
         packet: Packet::NONE,
         kind: Err(DropReason::TruncatedHeader),
-        key: None,
+        sought: Sought::NONE,
         error: None,
     };
 
     /// Reads a frame. If it `may_be_short`, a plain error is read as such, and nothing else of it.
     #[inline(never)]
     fn read<F: Frame>(&mut self, tables: &Tables, frame: &F, may_be_short: bool) {
-        (self.key, self.error) = (None, None);
+        self.sought.put(None);
+        self.error = None;
         let rx = frame.rx();
         if rx.checksum_bad {
             self.kind = Err(DropReason::BadChecksum);
@@ -151,52 +173,62 @@ impl Other {
         }
         self.kind = parse_into(frame.bytes(), mac, &mut self.packet);
         if let Ok(Kind::Ip) = self.kind {
-            self.key = self.packet.key();
+            self.sought.key = self.packet.key();
         }
     }
 }
 
 impl WorkerState {
-    /// Decides about a frame that does not go the shortest way. `hash` is its key's, if it has one.
+    /// Decides about a frame that does not go the shortest way.
     fn decide_other<F: Frame>(
         &mut self,
         Arrival { tables, now, is_handed, .. }: Arrival<'_>,
         frame: &mut F,
         other: &mut Other,
-        plain: Option<&Plain>,
-        (hash, found): (u32, Option<Found>),
+        plain: &Sought<Plain>,
     ) -> Verdict {
         let port = frame.rx().port;
+        let (hash, found) = match plain.key {
+            Some(_) => (plain.hash, plain.found),
+            None => (other.sought.hash, other.sought.found),
+        };
+        let plain = plain.key.as_ref();
         let context = Context { tables, now, hash, port, plain, is_handed, meets_here: false };
         if let Some(plain) = plain {
             let is_spread = plain.spread(frame.bytes(), &mut other.packet);
             other.kind = is_spread.map(|()| Kind::Ip).ok_or(DropReason::MalformedHeader);
-            other.key = Some(Key::from(plain.tuple));
+            other.sought.key = Some(Key::from(plain.tuple));
         } else if let Some(error) = &other.error {
             if let Some(verdict) = self.relay_plain(&context, frame, error) {
                 return verdict;
             }
             other.read(tables, frame, false);
         }
-        let Other { packet, kind, key, .. } = other;
+        let Other { packet, kind, sought, .. } = other;
         match *kind {
             Err(reason) => Verdict::Drop(reason),
-            Ok(Kind::Ip) => self.decide(&context, frame, packet, key.as_ref(), found),
+            Ok(Kind::Ip) => self.decide(&context, frame, packet, sought.key.as_ref(), found),
             Ok(Kind::Arp(offset)) => self.arp(&context, frame, offset),
             Ok(Kind::Other) => to_kernel(&context, DropReason::NotIp),
         }
     }
 }
 
-/// Reads the frames of a burst that are plain; says whether all of them are.
+/// Reads the frames of a burst that are plain; says whether all of them are, and how long all are
+/// together.
 #[inline(never)]
-fn read_burst<F: Frame>(tables: &Tables, frames: &[F], plains: &mut [Option<Plain>]) -> bool {
-    let mut are_all_plain = true;
+fn read_burst<F: Frame>(
+    tables: &Tables,
+    frames: &[F],
+    plains: &mut [Sought<Plain>],
+) -> (bool, usize) {
+    let (mut are_all_plain, mut bytes) = (true, 0);
     for (plain, frame) in plains.iter_mut().zip(frames) {
-        *plain = read_plain(tables, frame);
-        are_all_plain &= plain.is_some();
+        plain.put(read_plain(tables, frame));
+        are_all_plain &= plain.key.is_some();
+        bytes += frame.bytes().len();
     }
-    are_all_plain
+    (are_all_plain, bytes)
 }
 
 /// Reads a frame if it is plain.

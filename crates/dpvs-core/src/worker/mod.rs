@@ -36,7 +36,7 @@ use crate::net::Mac;
 use crate::parse::{Packet, Payload, Span};
 use crate::tables::{RouteLookup, Tables};
 use crate::wire::{EtherType, EthernetHeader, view_mut};
-use crate::{BURST, DropReason, Frame, Millis, NextHop, PortId, Verdict, WorkerId};
+use crate::{DropReason, Frame, Millis, NextHop, PortId, Verdict, WorkerId};
 use arrayvec::ArrayVec;
 use query_share::QueryShare;
 use std::sync::Arc;
@@ -76,8 +76,8 @@ impl MadeFrame {
 pub struct Worker {
     tables: Arc<Tables>,
     state: WorkerState,
-    /// Places for the frames of a burst that are not plain.
-    others: Box<[burst::Other; BURST]>,
+    /// Places for the frames of a burst.
+    places: Box<burst::Places>,
     control: control::Control,
 }
 
@@ -145,7 +145,7 @@ impl Worker {
                 made: ArrayVec::new(),
                 learned: ArrayVec::new(),
             },
-            others: Box::new([burst::Other::NONE; BURST]),
+            places: Box::new(burst::Places::new()),
             control: control::Control::new(commands, events),
         }
     }

@@ -12,7 +12,7 @@ use crate::key::Address;
 use crate::net::{Family, Protocol};
 use crate::plain::Plain;
 use crate::tables::{Check, Forward, Tables};
-use crate::{BURST, DropReason, Frame, Millis, Verdict};
+use crate::{DropReason, Frame, Millis, Verdict};
 use std::hint::black_box;
 
 /// So many services, with their servers and counters, are in the cache of a processor.
@@ -39,12 +39,12 @@ impl WorkerState {
     /// they are not in the cache: each is several loads that wait for each other, but not for those of
     /// another packet.
     #[inline]
-    pub(super) fn look_ahead(&self, tables: &Tables, found: &[Option<Found>; BURST]) {
+    pub(super) fn look_ahead(&self, tables: &Tables, found: impl Iterator<Item = Option<Found>>) {
         if tables.services_len() <= SERVICES_FEW {
             return;
         }
         let me = self.me.index();
-        for found in found.iter().flatten() {
+        for found in found.flatten() {
             let conn = self.conns.view(found.index);
             let service = conn.and_then(|conn| tables.service_by_id(conn.service()));
             let dest = conn.zip(service).and_then(|(conn, service)| service.dest(conn.dest()));
