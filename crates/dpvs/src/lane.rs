@@ -69,6 +69,8 @@ pub(crate) struct Lane {
     pool: Pool,
     received: ArrayVec<Mbuf, BURST>,
     frames: ArrayVec<PortFrame, BURST>,
+    /// What is decided about each of them. Every burst writes those of its frames.
+    verdicts: Box<[Verdict; BURST]>,
     /// Frames of this burst that are to be cut, with the greatest length of the pieces.
     to_split: ArrayVec<(PortFrame, u32), BURST>,
     connections: usize,
@@ -178,6 +180,7 @@ impl Lane {
             pool,
             received: ArrayVec::new(),
             frames: ArrayVec::new(),
+            verdicts: Box::new([Verdict::Consumed; BURST]),
             to_split: ArrayVec::new(),
             connections: 0,
         }
@@ -245,9 +248,8 @@ impl Lane {
                 }
             }
         }
-        let mut verdicts = [Verdict::Consumed; BURST];
-        self.worker.process(now, &mut self.frames, &mut verdicts);
-        self.carry_out_burst(now, &verdicts);
+        self.worker.process(now, &mut self.frames, &mut self.verdicts);
+        self.carry_out_burst(now);
         true
     }
 
@@ -262,9 +264,8 @@ impl Lane {
             let count = self.frames.len();
             if count > 0 {
                 is_busy = true;
-                let mut verdicts = [Verdict::Consumed; BURST];
-                self.worker.process_handed(now, &mut self.frames, &mut verdicts);
-                self.carry_out_burst(now, &verdicts);
+                self.worker.process_handed(now, &mut self.frames, &mut self.verdicts);
+                self.carry_out_burst(now);
             }
             if count < BURST {
                 break;
@@ -305,8 +306,8 @@ impl Lane {
     }
 
     #[inline]
-    fn carry_out_burst(&mut self, now: Millis, verdicts: &[Verdict; BURST]) {
-        for (frame, verdict) in self.frames.drain(..).zip(verdicts) {
+    fn carry_out_burst(&mut self, now: Millis) {
+        for (frame, verdict) in self.frames.drain(..).zip(&*self.verdicts) {
             match *verdict {
                 // As most are.
                 Verdict::Transmit(port) => self.ways.send(Way::Port(port), frame.into_mbuf()),
