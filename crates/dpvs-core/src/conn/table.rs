@@ -423,6 +423,7 @@ impl ConnTable {
     ///
     /// Their records are read one after the other, and then their places in the index: the loads do
     /// not depend on each other, so the misses overlap.
+    #[inline]
     pub(crate) fn pop_timers(
         &mut self,
         now: Millis,
@@ -430,6 +431,17 @@ impl ConnTable {
         idle: &mut ArrayVec<ConnIndex, TIMERS_TOGETHER>,
     ) -> usize {
         self.tick(now);
+        // Between two bursts mostly none is.
+        if self.wheel.is_behind(now) { self.pop_due(now, most, idle) } else { 0 }
+    }
+
+    #[inline(never)]
+    fn pop_due(
+        &mut self,
+        now: Millis,
+        most: usize,
+        idle: &mut ArrayVec<ConnIndex, TIMERS_TOGETHER>,
+    ) -> usize {
         let due = std::iter::from_fn(|| self.wheel.pop_due(now));
         let fired: ArrayVec<u32, TIMERS_TOGETHER> = due.take(most.min(TIMERS_TOGETHER)).collect();
         for index in &fired {

@@ -124,6 +124,12 @@ impl Wheel {
         Some((index, tick))
     }
 
+    /// Returns whether there may be timers that are due: a tick is still to be looked at.
+    #[inline]
+    pub(crate) fn is_behind(&self, now: Millis) -> bool {
+        self.moving.is_some() || self.tick <= now.0 / TICK_MS
+    }
+
     /// Takes away one timer that is due and returns its position. `None` if none is due, or if the
     /// steps of one call were not enough to find one.
     pub(crate) fn pop_due(&mut self, now: Millis) -> Option<u32> {

@@ -34,11 +34,11 @@ impl WorkerState {
         while left > 0 {
             let mut idle = ArrayVec::<_, TIMERS_TOGETHER>::new();
             let fired = table(self).pop_timers(now, left, &mut idle);
-            for index in idle {
-                act(self, index);
-            }
             if fired == 0 {
                 return;
+            }
+            for index in idle {
+                act(self, index);
             }
             left = left.saturating_sub(fired);
         }
