@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Polls that find nothing before the first sleep: gaps between bursts are shorter than these.
 const SPINS: u32 = 256;
@@ -17,9 +17,6 @@ const SLEEP_US_MIN: u32 = 16;
 
 /// Doublings at most: 16 us to 1024 us.
 const STEPS_MAX: u32 = 6;
-
-/// How often the share of busy time is told.
-const REPORT_EVERY: Duration = Duration::from_secs(1);
 
 /// Decides when to sleep. Owned by the worker's thread.
 #[derive(Debug)]
@@ -51,32 +48,34 @@ impl Idle {
     }
 }
 
-/// Measures the share of time that went into frames.
+/// Measures the share of time that went into frames. Time is in cycles of the processor.
 #[derive(Debug)]
 pub(crate) struct BusyMeter {
     permille: Arc<AtomicU32>,
-    busy: Duration,
-    began: Instant,
-    last: Instant,
+    /// Cycles of a second.
+    hz: u64,
+    busy: u64,
+    began: u64,
+    last: u64,
 }
 
 impl BusyMeter {
     /// Starts to measure; the result goes to `permille` each second.
-    pub(crate) fn new(permille: Arc<AtomicU32>, now: Instant) -> Self {
-        BusyMeter { permille, busy: Duration::ZERO, began: now, last: now }
+    pub(crate) fn new(permille: Arc<AtomicU32>, hz: u64, now: u64) -> Self {
+        BusyMeter { permille, hz, busy: 0, began: now, last: now }
     }
 
     /// Takes note that the time since the last call was spent on frames, or was not.
-    pub(crate) fn note(&mut self, now: Instant, was_busy: bool) {
+    pub(crate) fn note(&mut self, now: u64, was_busy: bool) {
         if was_busy {
-            self.busy += now.saturating_duration_since(self.last);
+            self.busy += now.saturating_sub(self.last);
         }
         self.last = now;
-        let elapsed = now.saturating_duration_since(self.began);
-        if elapsed >= REPORT_EVERY {
-            let share = self.busy.as_micros() * 1000 / elapsed.as_micros().max(1);
+        let elapsed = now.saturating_sub(self.began);
+        if elapsed >= self.hz {
+            let share = u128::from(self.busy) * 1000 / u128::from(elapsed.max(1));
             self.permille.store(u32::try_from(share).unwrap_or(1000).min(1000), Ordering::Relaxed);
-            self.busy = Duration::ZERO;
+            self.busy = 0;
             self.began = now;
         }
     }
@@ -107,13 +106,13 @@ mod tests {
     #[test]
     fn the_share_of_busy_time_is_told_each_second() {
         let permille = Arc::new(AtomicU32::new(7));
-        let start = Instant::now();
-        let mut meter = BusyMeter::new(Arc::clone(&permille), start);
-        meter.note(start + Duration::from_millis(250), true);
+        let start = u64::MAX / 2;
+        let mut meter = BusyMeter::new(Arc::clone(&permille), 1_000_000_000, start);
+        meter.note(start + 250_000_000, true);
         assert_eq!(permille.load(Ordering::Relaxed), 7);
-        meter.note(start + Duration::from_secs(1), false);
+        meter.note(start + 1_000_000_000, false);
         assert_eq!(permille.load(Ordering::Relaxed), 250);
-        meter.note(start + Duration::from_secs(2), false);
+        meter.note(start + 2_000_000_000, false);
         assert_eq!(permille.load(Ordering::Relaxed), 0);
     }
 }

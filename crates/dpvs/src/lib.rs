@@ -10,6 +10,7 @@
 
 pub mod api;
 mod cli;
+mod clock;
 mod config;
 pub mod control;
 mod dataplane;

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A worker's thread: polls while frames come, sleeps while none do, ends when told to.
 
+use crate::clock::Clock;
 use crate::idle::{BusyMeter, Idle};
 use crate::lane::{Inlets, Lane, Ways};
 use anyhow::Context as _;
 use dpdk::{Eal, Pool};
 use dpvs_core::counters::WorkerCounters;
 use dpvs_core::tables::Tables;
-use dpvs_core::{Command, Event, Millis, Worker, WorkerId};
+use dpvs_core::{Command, Event, Worker, WorkerId};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::sync::mpsc;
@@ -89,16 +90,18 @@ fn run(eal: &Eal, start: Start, ready: mpsc::Sender<anyhow::Result<()>>) {
     );
     let mut lane = Lane::new(worker, start.inlets, start.ways, start.pool);
     let mut idle = Idle::new(start.idle_sleep_us);
-    let mut meter = BusyMeter::new(start.busy_permille, Instant::now());
+    let hz = dpdk::tsc_hz();
+    let mut meter = BusyMeter::new(start.busy_permille, hz, dpdk::tsc());
+    let mut clock = Clock::new(start.origin, hz, dpdk::tsc());
     let _ = ready.send(Ok(()));
     // Who waits for all workers waits until every sender is gone.
     drop(ready);
 
     let mut was_busy = false;
     loop {
-        let instant = Instant::now();
-        meter.note(instant, was_busy);
-        let now = millis_since(start.origin, instant);
+        let cycles = dpdk::tsc();
+        meter.note(cycles, was_busy);
+        let now = clock.at(cycles);
         was_busy = lane.round(now);
         let (goes_on, has_work) = lane.poll_control(now);
         if !goes_on {
@@ -111,10 +114,4 @@ fn run(eal: &Eal, start: Start, ready: mpsc::Sender<anyhow::Result<()>>) {
     // What still lies in the rings goes out with the last of the rings' ends.
     drop(lane);
     drop(guard);
-}
-
-/// The workers' clock.
-fn millis_since(origin: Instant, instant: Instant) -> Millis {
-    let elapsed = instant.saturating_duration_since(origin).as_millis();
-    Millis(u64::try_from(elapsed).unwrap_or(u64::MAX))
 }
