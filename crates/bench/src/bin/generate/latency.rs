@@ -26,6 +26,12 @@ const FLOWS: u64 = 1000;
 /// Seconds after which idle connections end: none does.
 const UDP_TIMEOUT: u32 = 3000;
 
+/// How long a turn is. Nobody else is on the core for some tenths of a second.
+const TURN: Duration = Duration::from_millis(200);
+
+/// Turns for each repetition that is wanted.
+const TURNS: usize = 2;
+
 /// How long a process may take to end.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -114,7 +120,8 @@ pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Found> {
     let (mut ours, mut floor) = (Scene::start(bench, ours)?, Scene::start(bench, floor)?);
     let half = ours.ask::<f64>(&Order::Capacity)? / 2.0;
     let floor_half = floor.ask::<f64>(&Order::Capacity)? / 2.0;
-    let turns = crowd.calm_turns(bench.repetitions, |watch| {
+    let count = TURNS * bench.repetitions;
+    let turns = crowd.calm_turns(count, |watch| {
         let ours: Turn = ours.ask(&Order::Turn(half))?;
         watch.look()?;
         let floors: [Turn; 2] =
@@ -138,7 +145,7 @@ pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Found> {
         found.extend(quantiles);
     }
     let mut out = stdout();
-    writeln!(out, "turns: {}, calm: {} of {}", turns.all, turns.calm, bench.repetitions)?;
+    writeln!(out, "turns: {}, calm: {} of {count}", turns.all, turns.calm)?;
     if let [ours, floor, same] = medians.as_slice() {
         for (((name, _), ours), (floor, same)) in
             QUANTILES.iter().zip(ours).zip(floor.iter().zip(same))
@@ -182,19 +189,19 @@ pub(crate) fn serve(bench: &Bench, generator: &Generator, scene: &str) -> anyhow
         let mut wire = generator.connect(&socket)?;
         // It begins to forward when it has seen the link, for which it looks ten times a second.
         fly(&mut wire, FLOWS, 1e6, Duration::from_secs(1));
-        obey(bench, &mut wire, testpmd.process())?;
+        obey(&mut wire, testpmd.process())?;
         return Ok(Found::new());
     }
     let config = plan::config(Protocol::Udp, Forward::FullNat)?;
     let mut balancer =
         Balancer::start(&bench.dpvs, directory.path(), bench.cpus(), 100_000, config, UDP_TIMEOUT)?;
     let mut wire = generator.connect(&socket)?;
-    obey(bench, &mut wire, balancer.process())?;
+    obey(&mut wire, balancer.process())?;
     balancer.end()?;
     Ok(Found::new())
 }
 
-fn obey(bench: &Bench, wire: &mut Wire, forwarder: &mut Process) -> anyhow::Result<()> {
+fn obey(wire: &mut Wire, forwarder: &mut Process) -> anyhow::Result<()> {
     forwarder.pause()?;
     writeln!(stdout(), "{}", serde_json::to_string(&())?)?;
     for line in stdin().lock().lines() {
@@ -203,8 +210,8 @@ fn obey(bench: &Bench, wire: &mut Wire, forwarder: &mut Process) -> anyhow::Resu
         let answer = match order {
             Order::Capacity => serde_json::to_string(&greatest(wire))?,
             Order::Turn(rate) => {
-                fly(wire, FLOWS, rate, bench.interval() / 5);
-                let mut flight = fly(wire, FLOWS, rate, bench.interval());
+                fly(wire, FLOWS, rate, TURN / 5);
+                let mut flight = fly(wire, FLOWS, rate, TURN);
                 let times = QUANTILES.map(|(_, per_mille)| flight.quantile(per_mille));
                 serde_json::to_string(&Turn { times, timed: flight.timed(), lost: flight.lost() })?
             }

@@ -30,6 +30,12 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Of so many packets at least a connection must come: others found one that stood.
 const SHARE_MIN: f64 = 0.95;
 
+/// By so much at most the ends may differ from the beginnings, of a time that counts.
+const BALANCE: f64 = 0.1;
+
+/// So often it is measured for each time that counts, at most.
+const TRIES: usize = 10;
+
 /// Counts at one moment.
 #[derive(Clone, Copy)]
 struct Count {
@@ -84,20 +90,25 @@ fn udp(cli: &Cli) -> anyhow::Result<Vec<f64>> {
         );
         sleep(INTERVAL);
     }
-    let first = Count::take(&mut balancer)?;
-    let mut last = first;
-    let mut samples = Vec::new();
-    for _ in 0..cli.repetitions {
+    let mut last = Count::take(&mut balancer)?;
+    let (mut samples, mut balances) = (Vec::new(), Vec::new());
+    while samples.len() < cli.repetitions {
         sleep(4 * INTERVAL);
         let now = Count::take(&mut balancer)?;
-        samples.push(now.rate(last));
+        let (made, expired) = (now.made - last.made, now.expired - last.expired);
+        let share = to_f64(made) / to_f64((now.packets - last.packets).max(1));
+        anyhow::ensure!(share > SHARE_MIN, "a packet makes {share:.2} connections");
+        // Those that end began a second ago: where the machine's speed has changed since, they are more
+        // or fewer.
+        let balance = to_f64(expired) / to_f64(made.max(1));
+        if (balance - 1.0).abs() < BALANCE {
+            samples.push(now.rate(last));
+        }
+        balances.push(balance);
+        let enough = balances.len() < TRIES * cli.repetitions;
+        anyhow::ensure!(enough, "for each that begins so many end: {balances:.2?}");
         last = now;
     }
-    let (made, expired) = (last.made - first.made, last.expired - first.expired);
-    let share = to_f64(made) / to_f64((last.packets - first.packets).max(1));
-    let balance = to_f64(expired) / to_f64(made.max(1));
-    anyhow::ensure!(share > SHARE_MIN, "a packet makes {share:.2} connections");
-    anyhow::ensure!((balance - 1.0).abs() < 0.1, "for each that begins {balance:.2} end");
     balancer.process().end()?;
     Ok(samples)
 }

@@ -49,7 +49,8 @@ impl Part {
                 command.args(["--repetitions", "2", "--interval", "200"]);
             }
             Part::Replay => {
-                command.args(["--repetitions", "5", "--interval", "800"]);
+                // Short turns: nobody else is on the core for some tenths of a second.
+                command.args(["--repetitions", "9", "--interval", "150"]);
             }
             Part::Growth => {
                 // All but memory.
