@@ -6,11 +6,11 @@
 
 mod icmp_shared;
 
-use dpvs_core::Verdict;
 use dpvs_core::net::{Family, Protocol};
 use dpvs_core::scheduler::Scheduler;
 use dpvs_core::tables::{Check, DestSettings, Forward, ServiceSettings};
-use dpvs_core::testing::{Lab, PacketBuilder, end, match_key, service_key};
+use dpvs_core::testing::{HeapFrame, Lab, PacketBuilder, end, match_key, service_key};
+use dpvs_core::{BURST, DropReason, Frame as _, Verdict};
 use icmp_shared::*;
 use proptest::prelude::*;
 
@@ -165,4 +165,35 @@ fn a_place_that_another_client_took_within_the_burst_is_not_taken_for_the_own() 
     assert!(ended.is_drop());
     assert_ne!(ends_of(second), ends_of(third), "each has a local port of its own");
     assert_eq!(lab.connections(), 2);
+}
+
+#[test]
+fn a_frame_with_a_bad_checksum_is_dropped_whatever_came_before_at_its_place() {
+    let mut lab = lab(Forward::FullNat, false);
+    let query = PacketBuilder::new(C[0], V[0]).udp(40_001, 53, b"query");
+    let (sent, seen) = lab.burst(0, std::slice::from_ref(&query)).remove(0);
+    assert!(matches!(sent, Verdict::Transmit(_)));
+    let [src, dst, ..] = ends_of(&seen);
+    let error = PacketBuilder::new(&dst, &src).icmp(3, 1, [0; 4], &seen[14..]);
+    let (relayed, _) = lab.burst(0, std::slice::from_ref(&error)).remove(0);
+    assert!(matches!(relayed, Verdict::Transmit(_)));
+    for bytes in [&error, &query] {
+        let mut frames = [HeapFrame::new(bytes)];
+        frames[0].set_checksum_bad(true);
+        let mut verdicts = [Verdict::Consumed; BURST];
+        lab.workers[0].process(lab.now, &mut frames, &mut verdicts);
+        assert_eq!(verdicts[0], Verdict::Drop(DropReason::BadChecksum));
+        assert_eq!(frames[0].bytes(), &bytes[..], "nothing was done to it");
+    }
+}
+
+#[test]
+fn the_bytes_of_all_frames_are_counted() {
+    let mut lab = lab(Forward::FullNat, false);
+    let plain = PacketBuilder::new(C[0], V[0]).udp(40_001, 53, b"query");
+    let other = PacketBuilder::new(C[0], V[0]).udp(40_002, 53, b"a query with options");
+    let frames = [plain.clone(), vec![0; 77], other, plain];
+    let wanted: usize = frames.iter().map(Vec::len).sum();
+    lab.burst(0, &frames);
+    assert_eq!(lab.workers[0].counters().bytes_in.get(), u64::try_from(wanted).unwrap());
 }
