@@ -71,7 +71,8 @@ impl BusyMeter {
             self.busy += now.saturating_sub(self.last);
         }
         self.last = now;
-        let elapsed = now.saturating_sub(self.began);
+        // If the counter was set back that is very long, and the next second begins.
+        let elapsed = now.wrapping_sub(self.began);
         if elapsed >= self.hz {
             let share = u128::from(self.busy) * 1000 / u128::from(elapsed.max(1));
             self.permille.store(u32::try_from(share).unwrap_or(1000).min(1000), Ordering::Relaxed);
@@ -114,5 +115,15 @@ mod tests {
         assert_eq!(permille.load(Ordering::Relaxed), 250);
         meter.note(start + 2_000_000_000, false);
         assert_eq!(permille.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn a_counter_that_was_set_back_stops_no_measuring() {
+        let permille = Arc::new(AtomicU32::new(7));
+        let mut meter = BusyMeter::new(Arc::clone(&permille), 1_000_000_000, u64::MAX / 2);
+        meter.note(5, true);
+        assert_eq!(permille.load(Ordering::Relaxed), 0);
+        meter.note(1_000_000_005, true);
+        assert_eq!(permille.load(Ordering::Relaxed), 1000);
     }
 }
