@@ -96,17 +96,14 @@ impl Process {
         Ok(found)
     }
 
-    /// How long a thread has run on a processor: unlike the clock it does not count what others took.
-    ///
-    /// The kernel notes it of a thread that runs without a break some hundred times a second only: for
-    /// one that runs this returns just after it was noted.
+    /// The same as [`Process::on_cpu`], just after the kernel has noted it, for which it waits.
     ///
     /// # Errors
     /// If there is no such thread.
-    pub fn on_cpu(&self, thread: u32) -> anyhow::Result<Duration> {
-        let (first, began) = (self.noted_on_cpu(thread)?, Instant::now());
+    pub fn on_cpu_at_tick(&self, thread: u32) -> anyhow::Result<Duration> {
+        let (first, began) = (self.on_cpu(thread)?, Instant::now());
         while began.elapsed() < TICK_MAX {
-            let noted = self.noted_on_cpu(thread)?;
+            let noted = self.on_cpu(thread)?;
             if noted != first {
                 return Ok(noted);
             }
@@ -114,7 +111,12 @@ impl Process {
         Ok(first)
     }
 
-    fn noted_on_cpu(&self, thread: u32) -> anyhow::Result<Duration> {
+    /// How long a thread has run on a processor: unlike the clock it does not count what others took.
+    /// Of one that runs without a break the kernel notes it some hundred times a second only.
+    ///
+    /// # Errors
+    /// If there is no such thread.
+    pub fn on_cpu(&self, thread: u32) -> anyhow::Result<Duration> {
         let path = format!("/proc/{}/task/{thread}/schedstat", self.id());
         let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
         let first = text.split_whitespace().next().context("schedstat is empty")?;

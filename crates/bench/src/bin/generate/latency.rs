@@ -32,8 +32,8 @@ const TURN: Duration = Duration::from_millis(200);
 /// Turns for each repetition that is wanted.
 const TURNS: usize = 2;
 
-/// How long a process may take to end.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a process may take to end: longer than the one that forwards may take.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The quantiles by name, in thousandths.
 const QUANTILES: [(&str, usize); 3] = [("p50", 500), ("p99", 990), ("p999", 999)];
@@ -61,9 +61,8 @@ struct Scene {
 
 impl Drop for Scene {
     fn drop(&mut self) {
-        // It has to end the one that forwards before it ends itself.
-        self.input = None;
-        let _ = self.process.ended_within(PATIENCE);
+        // Whatever went wrong, nothing stays behind.
+        let _ = self.end();
     }
 }
 
@@ -85,6 +84,14 @@ impl Scene {
         let input = self.input.as_mut().context("no pipe")?;
         writeln!(input, "{}", serde_json::to_string(order)?)?;
         self.answer()
+    }
+
+    /// Has it end the one that forwards, and itself.
+    fn end(&mut self) -> anyhow::Result<()> {
+        self.input = None;
+        let status = self.process.ended_within(PATIENCE)?.context("it does not end")?;
+        anyhow::ensure!(status.success(), "a process that forwards: {status}");
+        Ok(())
     }
 
     fn answer<T: for<'a> Deserialize<'a>>(&mut self) -> anyhow::Result<T> {
@@ -128,6 +135,8 @@ pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Found> {
             [floor.ask(&Order::Turn(floor_half))?, floor.ask(&Order::Turn(half))?];
         Ok((ours, floors))
     })?;
+    ours.end()?;
+    floor.end()?;
     let of = |pick: fn(&(Turn, [Turn; 2])) -> Turn| turns.values.iter().map(pick).collect();
     let all: [Vec<Turn>; 3] =
         [of(|(ours, _)| *ours), of(|(_, [own, _])| *own), of(|(_, [_, same])| *same)];
@@ -152,7 +161,9 @@ pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Found> {
         {
             let (ratio, at_same) = (ours / floor, ours / same);
             writeln!(out, "ratio of {name}: {ratio:.2}; at the same rate {at_same:.2}")?;
-            found.push(Measurement::of(format!("generate-dwell-{name}-ratio"), "x", ratio));
+            for (what, ratio) in [("ratio", ratio), ("same-rate-ratio", at_same)] {
+                found.push(Measurement::of(format!("generate-dwell-{name}-{what}"), "x", ratio));
+            }
         }
     }
     Ok(found)
@@ -208,14 +219,20 @@ fn obey(wire: &mut Wire, forwarder: &mut Process) -> anyhow::Result<()> {
         let order = serde_json::from_str(&line?)?;
         forwarder.resume()?;
         let answer = match order {
-            Order::Capacity => serde_json::to_string(&greatest(wire))?,
+            Order::Capacity => {
+                let greatest = greatest(wire);
+                anyhow::ensure!(greatest > 0.0, "nothing comes back");
+                serde_json::to_string(&greatest)?
+            }
             Order::Turn(rate) => {
                 fly(wire, FLOWS, rate, TURN / 5);
                 let mut flight = fly(wire, FLOWS, rate, TURN);
+                anyhow::ensure!(flight.timed() > 0, "nothing comes back");
                 let times = QUANTILES.map(|(_, per_mille)| flight.quantile(per_mille));
                 serde_json::to_string(&Turn { times, timed: flight.timed(), lost: flight.lost() })?
             }
         };
+        forwarder.check()?;
         forwarder.pause()?;
         writeln!(stdout(), "{answer}")?;
     }

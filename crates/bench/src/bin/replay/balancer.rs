@@ -202,7 +202,7 @@ impl Balancer {
     pub(crate) fn sample(&mut self) -> anyhow::Result<Sample> {
         let mut on_cpu = Duration::ZERO;
         for worker in &self.workers {
-            on_cpu += self.process.on_cpu(*worker)?;
+            on_cpu += self.process.on_cpu_at_tick(*worker)?;
         }
         // Right after the kernel has noted the time.
         Ok(Sample { packets: self.packets()?.in_packets, on_cpu })

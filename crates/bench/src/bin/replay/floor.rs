@@ -7,7 +7,7 @@ use crate::case::Case;
 use crate::testpmd::Testpmd;
 use anyhow::Context as _;
 use dpvs_bench::crowd::Crowd;
-use dpvs_bench::measure::Measurement;
+use dpvs_bench::measure::{Measurement, to_f64};
 use dpvs_bench::pcap;
 use std::io::Write as _;
 use std::path::Path;
@@ -37,7 +37,7 @@ pub(crate) fn measure_all(
                 continue;
             }
         };
-        let ([ours, floor, above, ratio], calm) = &measured;
+        let ([ours, floor, above, ratio, _], calm) = &measured;
         writeln!(
             out,
             "{:16} {:>9} {:>9.1} {:>9.1} {:>9.1} {:>7.2} {calm:>7}",
@@ -55,7 +55,7 @@ pub(crate) fn measure_all(
 }
 
 /// Measures a case; says also how many turns were calm, of how many.
-fn measure(cli: &Cli, crowd: &mut Crowd, case: Case) -> anyhow::Result<([Measurement; 4], String)> {
+fn measure(cli: &Cli, crowd: &mut Crowd, case: Case) -> anyhow::Result<([Measurement; 5], String)> {
     let directory = tempfile::tempdir()?;
     let (mut balancer, frames) = start(cli, case, directory.path())?;
     balancer.process().pause()?;
@@ -94,7 +94,9 @@ fn measure(cli: &Cli, crowd: &mut Crowd, case: Case) -> anyhow::Result<([Measure
     let (above, ratio) = (ours.value - floor.value, ours.value / floor.value);
     let above = Measurement::of(format!("replay-{name}-above"), "ns", above);
     let ratio = Measurement::of(format!("replay-{name}-ratio"), "x", ratio);
-    Ok(([ours, floor, above, ratio], calm))
+    let share = to_f64(u64::try_from(turns.calm)?) / to_f64(u64::try_from(cli.repetitions.max(1))?);
+    let share = Measurement::of(format!("replay-{name}-calm"), "share", share);
+    Ok(([ours, floor, above, ratio, share], calm))
 }
 
 /// Keeps the balancer on a case, for `perf` and the like. Says its process's number first.

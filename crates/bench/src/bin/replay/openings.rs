@@ -47,9 +47,9 @@ struct Count {
 
 impl Count {
     fn take(balancer: &mut Balancer) -> anyhow::Result<Self> {
+        let sample = balancer.sample()?;
         let made = balancer.counter("connections_made")?;
         let expired = balancer.counter("connections_expired")?;
-        let sample = balancer.sample()?;
         Ok(Count { made, expired, packets: sample.packets, on_cpu: sample.on_cpu })
     }
 
@@ -93,6 +93,8 @@ fn udp(cli: &Cli) -> anyhow::Result<Vec<f64>> {
     let mut last = Count::take(&mut balancer)?;
     let (mut samples, mut balances) = (Vec::new(), Vec::new());
     while samples.len() < cli.repetitions {
+        let enough = balances.len() < TRIES * cli.repetitions;
+        anyhow::ensure!(enough, "for each that begins so many end: {balances:.2?}");
         sleep(4 * INTERVAL);
         let now = Count::take(&mut balancer)?;
         let (made, expired) = (now.made - last.made, now.expired - last.expired);
@@ -105,8 +107,6 @@ fn udp(cli: &Cli) -> anyhow::Result<Vec<f64>> {
             samples.push(now.rate(last));
         }
         balances.push(balance);
-        let enough = balances.len() < TRIES * cli.repetitions;
-        anyhow::ensure!(enough, "for each that begins so many end: {balances:.2?}");
         last = now;
     }
     balancer.process().end()?;

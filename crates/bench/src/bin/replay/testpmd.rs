@@ -96,7 +96,7 @@ impl Testpmd {
 
     /// Packets and the time it had for them.
     pub(crate) fn sample(&mut self) -> anyhow::Result<Sample> {
-        let on_cpu = self.process.on_cpu(self.thread)?;
+        let on_cpu = self.process.on_cpu_at_tick(self.thread)?;
         // Right after the kernel has noted the time.
         Ok(Sample { packets: self.counter("RX-packets:")?, on_cpu })
     }

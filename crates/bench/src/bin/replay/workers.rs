@@ -124,7 +124,12 @@ pub(crate) fn measure(cli: &Cli, found: &mut Vec<Measurement>) -> anyhow::Result
     writeln!(out, "handed over, of all packets of others: {shares:.2?}")?;
     found.push(Measurement::median("workers-two-against-one", "x", scale));
     anyhow::ensure!(!cost.is_empty(), "too few packets were handed over: {shares:.2?}");
-    writeln!(out, "hand-off: {:.1} ns for each packet handed over", median(&cost))?;
+    writeln!(
+        out,
+        "hand-off: {:.1} ns for each packet handed over, in {} of these turns",
+        median(&cost),
+        cost.len()
+    )?;
     found.push(Measurement::median("workers-hand-off", "ns", cost));
     Ok(())
 }

@@ -28,7 +28,7 @@ pub(crate) fn goals(found: &[Measurement]) -> Sheet {
 
 /// What a packet costs beside testpmd.
 pub(crate) fn replay(found: &[Measurement]) -> Sheet {
-    let mut sheet = Sheet::new(&["traffic", "flows", "dpvs", "floor", "above", "ratio"]);
+    let mut sheet = Sheet::new(&["traffic", "flows", "dpvs", "floor", "above", "ratio", "calm"]);
     for (traffic, flows) in cases(found) {
         let of = |what: &str| figure(found, &format!("replay-{}-{flows}-{what}", traffic.name()));
         let cell = |what: &str| of(what).map(number).unwrap_or_default();
@@ -40,6 +40,7 @@ pub(crate) fn replay(found: &[Measurement]) -> Sheet {
             cell("floor"),
             cell("above"),
             cell("ratio"),
+            of("calm").map(|share| format!("{:.0} %", share * 100.0)).unwrap_or_default(),
         ]);
     }
     sheet
@@ -117,11 +118,12 @@ mod tests {
             Measurement::of("replay-full-nat-1000-floor", "ns", 28.5),
             Measurement::of("replay-full-nat-1000-above", "ns", 41.5),
             Measurement::of("replay-full-nat-1000-ratio", "x", 2.456),
+            Measurement::of("replay-full-nat-1000-calm", "share", 0.445),
         ];
         let text = replay(&found).to_string();
         assert_eq!(
             text.lines().last(),
-            Some("| full-nat |  1000 | 70.0 |  28.5 |  41.5 |  2.46 |")
+            Some("| full-nat |  1000 | 70.0 |  28.5 |  41.5 |  2.46 | 44 % |")
         );
         assert_eq!(chart(&found).map(|chart| chart.lines.len()), Some(3));
         assert!(chart(&[]).is_none());
