@@ -24,6 +24,9 @@ const CALM: f64 = 1.08;
 /// So often a measurement is repeated for each turn that counts, at most.
 const TRIES: usize = 16;
 
+/// Turns that count, at least, unless fewer are wanted.
+const FEWEST: usize = 3;
+
 /// Steps of a loop: about 20 us.
 const STEPS: u64 = 16_384;
 
@@ -55,9 +58,10 @@ pub struct Watch<'a> {
 /// What was measured in turns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Turns<T> {
-    /// Of each turn that counts: as many as were wanted, the calmest of all.
+    /// Of each turn that counts: the calm ones, as many as were wanted. If they are too few, the calmest
+    /// of all.
     pub values: Vec<T>,
-    /// How many of them were calm.
+    /// How many turns were calm.
     pub calm: usize,
     /// How many turns there were.
     pub all: usize,
@@ -126,7 +130,8 @@ fn calm_turns<T>(
     };
     let all = turns.len();
     turns.sort_by(|(_, a), (_, b)| a.total_cmp(b));
-    let values = turns.into_iter().take(count).map(|(value, _)| value).collect();
+    let kept = calm.clamp(FEWEST.min(count), count);
+    let values = turns.into_iter().take(kept).map(|(value, _)| value).collect();
     Ok(Turns { values, calm, all })
 }
 
@@ -207,6 +212,14 @@ mod tests {
     fn what_calm_is_was_learned_before() {
         let turns = turns_of(&[1.3, 1.3, 1.0, 1.3, 1.0], 2, 1.0);
         assert_eq!(turns, Turns { values: vec![2, 4], calm: 2, all: 5 });
+    }
+
+    #[test]
+    fn three_calm_turns_are_better_than_more_that_were_not() {
+        let mut crowds = vec![1.5; 16 * 4];
+        (crowds[7], crowds[9], crowds[50]) = (1.0, 1.02, 1.01);
+        let turns = turns_of(&crowds, 4, 1.0);
+        assert_eq!(turns, Turns { values: vec![7, 50, 9], calm: 3, all: 64 });
     }
 
     #[test]

@@ -100,7 +100,8 @@ pub(crate) fn run(bench: &Bench, generator: &Generator, scene: &str) -> anyhow::
     }
     let past = balancer.sample()?.since(&first);
     let Counts { sent, at_servers, replied, at_clients } = hosts.counts;
-    let lost = sent + replied - at_servers - at_clients;
+    // What was under way before may come back meanwhile.
+    let lost = (sent + replied).saturating_sub(at_servers + at_clients);
     let request = Measurement::median(format!("generate-request-{flows}"), "ns", requests);
     let reply = Measurement::median(format!("generate-reply-{flows}"), "ns", replies);
     writeln!(

@@ -8,6 +8,7 @@ use crate::Cli;
 use crate::balancer::{Balancer, Setup};
 use crate::plan;
 use anyhow::Context as _;
+use dpvs_bench::crowd::Crowd;
 use dpvs_bench::measure::{Measurement, median, to_f64};
 use dpvs_bench::pcap;
 use dpvs_bench::traffic::Traffic;
@@ -32,9 +33,6 @@ const SHARE_MIN: f64 = 0.95;
 
 /// By so much at most the ends may differ from the beginnings, of a time that counts.
 const BALANCE: f64 = 0.1;
-
-/// So often it is measured for each time that counts, at most.
-const TRIES: usize = 10;
 
 /// Counts at one moment.
 #[derive(Clone, Copy)]
@@ -79,6 +77,7 @@ fn start(cli: &Cli, traffic: Traffic) -> anyhow::Result<(Balancer, tempfile::Tem
 
 /// UDP, with as many ends as beginnings.
 fn udp(cli: &Cli) -> anyhow::Result<Vec<f64>> {
+    let mut crowd = Crowd::new(&[cli.cpu])?;
     let (mut balancer, _directory) = start(cli, Traffic::FullNat)?;
     let began = Instant::now();
     let rounds = 2 * u64::try_from(FRAMES)?;
@@ -90,27 +89,28 @@ fn udp(cli: &Cli) -> anyhow::Result<Vec<f64>> {
         );
         sleep(INTERVAL);
     }
-    let mut last = Count::take(&mut balancer)?;
-    let (mut samples, mut balances) = (Vec::new(), Vec::new());
-    while samples.len() < cli.repetitions {
-        let enough = balances.len() < TRIES * cli.repetitions;
-        anyhow::ensure!(enough, "for each that begins so many end: {balances:.2?}");
-        sleep(4 * INTERVAL);
+    balancer.process().pause()?;
+    // It rests for a thousandth of a second between two turns: its timers hardly notice.
+    let turns = crowd.calm_turns(cli.repetitions, |_| {
+        balancer.process().resume()?;
+        let before = Count::take(&mut balancer)?;
+        sleep(2 * INTERVAL);
         let now = Count::take(&mut balancer)?;
-        let (made, expired) = (now.made - last.made, now.expired - last.expired);
-        let share = to_f64(made) / to_f64((now.packets - last.packets).max(1));
+        balancer.process().pause()?;
+        let (made, expired) = (now.made - before.made, now.expired - before.expired);
+        let share = to_f64(made) / to_f64((now.packets - before.packets).max(1));
         anyhow::ensure!(share > SHARE_MIN, "a packet makes {share:.2} connections");
-        // Those that end began a second ago: where the machine's speed has changed since, they are more
-        // or fewer.
-        let balance = to_f64(expired) / to_f64(made.max(1));
-        if (balance - 1.0).abs() < BALANCE {
-            samples.push(now.rate(last));
-        }
-        balances.push(balance);
-        last = now;
-    }
+        Ok((now.rate(before), to_f64(expired) / to_f64(made.max(1))))
+    })?;
+    // Those that end began a second ago: where the machine's speed has changed since, they are more or
+    // fewer.
+    let is_level = |(_, balance): &&(f64, f64)| (balance - 1.0).abs() < BALANCE;
+    let rates: Vec<f64> = turns.values.iter().filter(is_level).map(|(rate, _)| *rate).collect();
+    anyhow::ensure!(!rates.is_empty(), "not as many end as begin: {:.2?}", turns.values);
+    let (count, calm, all) = (rates.len(), turns.calm, turns.all);
+    writeln!(std::io::stdout(), "turns: {all}, calm: {calm}, of which {count} count")?;
     balancer.process().end()?;
-    Ok(samples)
+    Ok(rates)
 }
 
 /// The first round of SYNs.

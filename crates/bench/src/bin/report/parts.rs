@@ -12,8 +12,10 @@ use std::time::Instant;
 /// A benchmark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Part {
-    /// The daemon beside testpmd, and by itself.
+    /// The daemon beside testpmd.
     Replay,
+    /// The daemon by itself: several workers, new connections, memory, start, rest.
+    Daemon,
     /// The daemon beside testpmd between two processes: new connections, delays, changes.
     Generate,
     /// The core, with more and more of everything.
@@ -25,12 +27,19 @@ pub(crate) enum Part {
 }
 
 impl Part {
-    pub(crate) const ALL: &[Part] =
-        &[Part::Replay, Part::Generate, Part::Growth, Part::Capacity, Part::Instructions];
+    pub(crate) const ALL: &[Part] = &[
+        Part::Replay,
+        Part::Daemon,
+        Part::Generate,
+        Part::Growth,
+        Part::Capacity,
+        Part::Instructions,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Part::Replay => "replay",
+            Part::Daemon => "daemon",
             Part::Generate => "generate",
             Part::Growth => "growth",
             Part::Capacity => "capacity",
@@ -42,13 +51,25 @@ impl Part {
     fn command(self, quick: bool, pictures: &Path) -> anyhow::Result<Command> {
         let mut command = match self {
             Part::Capacity => Command::new(beside("growth")?),
+            Part::Daemon => Command::new(beside("replay")?),
             other => Command::new(beside(other.name())?),
         };
         match self {
-            Part::Replay | Part::Generate if quick => {
+            Part::Replay => {
+                command.args(["--part", "floor"]);
+            }
+            Part::Daemon => {
+                for part in ["workers", "openings", "memory", "start", "idle"] {
+                    command.args(["--part", part]);
+                }
+            }
+            _ => {}
+        }
+        match self {
+            Part::Replay | Part::Daemon | Part::Generate if quick => {
                 command.args(["--repetitions", "2", "--interval", "200"]);
             }
-            Part::Replay => {
+            Part::Replay | Part::Daemon => {
                 // Short turns: nobody else is on the core for some tenths of a second.
                 command.args(["--repetitions", "9", "--interval", "150"]);
             }
