@@ -4,10 +4,10 @@
 //! tells when it is time to.
 
 use dpvs_core::Millis;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// How often the kernel's clock is read.
-const READ_EVERY: Duration = Duration::from_micros(20);
+/// How often a second the kernel's clock is read: each 20 us.
+const READINGS_PER_S: u64 = 50_000;
 
 /// The clock of one worker.
 #[derive(Debug)]
@@ -23,8 +23,7 @@ pub(crate) struct Clock {
 impl Clock {
     /// Makes a clock of a processor with `hz` cycles a second. It has been read at `cycles`.
     pub(crate) fn new(origin: Instant, hz: u64, cycles: u64) -> Self {
-        let readings = Duration::from_secs(1).as_micros() / READ_EVERY.as_micros();
-        let read_every = hz / u64::try_from(readings).unwrap_or(1);
+        let read_every = hz / READINGS_PER_S;
         Clock { origin, now: millis_since(origin), read_at: cycles, read_every }
     }
 
@@ -39,7 +38,8 @@ impl Clock {
     }
 }
 
-fn millis_since(origin: Instant) -> Millis {
+/// Returns what time it is on a clock that stood at 0 at `origin`, by the kernel's clock.
+pub(crate) fn millis_since(origin: Instant) -> Millis {
     let elapsed = origin.elapsed();
     Millis(elapsed.as_secs() * 1000 + u64::from(elapsed.subsec_millis()))
 }
@@ -47,6 +47,7 @@ fn millis_since(origin: Instant) -> Millis {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     const HZ: u64 = 50_000 * 100;
 

@@ -15,6 +15,7 @@ pub use link::{LinkChange, LinkControl};
 pub(crate) use rates::ObjectId;
 pub(crate) use stage::{Paused, Stage};
 
+use crate::clock::millis_since;
 use dpvs_api::{ErrorCode, RpcError};
 use dpvs_core::counters::WorkerCounters;
 use dpvs_core::tables::{Draft, Limits, Tables, Timeouts};
@@ -165,7 +166,7 @@ impl Control {
 
     /// Returns the workers' time.
     pub(crate) fn now(&self) -> Millis {
-        Millis(u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX))
+        millis_since(self.origin)
     }
 
     /// Returns how long the daemon has been running.
