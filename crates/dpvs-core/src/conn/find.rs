@@ -204,3 +204,13 @@ impl ConnTable {
         self.is_unchanged = true;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_sought_by_a_key_of_ipv4_is_a_cache_line() {
+        assert_eq!((size_of::<Sought<Plain>>(), align_of::<Sought<Plain>>()), (64, 64));
+    }
+}

@@ -118,3 +118,13 @@ impl Way {
         Some(Verdict::Transmit(self.port))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_way_that_is_known_is_a_cache_line() {
+        assert_eq!((size_of::<Known>(), align_of::<Known>()), (64, 64));
+    }
+}
