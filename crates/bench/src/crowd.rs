@@ -9,9 +9,8 @@
 //! takes the same time in either case.
 
 use crate::measure::median;
-use anyhow::{Context as _, anyhow};
-use nix::sched::{CpuSet, sched_setaffinity};
-use nix::unistd::Pid;
+use crate::process::pin;
+use anyhow::anyhow;
 use std::hint::black_box;
 use std::sync::Barrier;
 use std::thread::{self, ScopedJoinHandle};
@@ -154,17 +153,12 @@ fn look_at(cpus: &[u32]) -> anyhow::Result<f64> {
 }
 
 fn look(cpu: u32, start: &Barrier) -> anyhow::Result<f64> {
-    let pinned = pin(cpu);
+    let pinned = pin(0, cpu);
+    // The others wait for this one, whatever comes of it.
     start.wait();
-    pinned.with_context(|| format!("there is no processor {cpu}"))?;
+    pinned?;
     let looks: Vec<f64> = (0..LOOKS).map(|_| time(independent) / time(chained)).collect();
     Ok(median(&looks))
-}
-
-fn pin(cpu: u32) -> anyhow::Result<()> {
-    let mut set = CpuSet::new();
-    set.set(usize::try_from(cpu)?)?;
-    Ok(sched_setaffinity(Pid::from_raw(0), &set)?)
 }
 
 fn time(work: fn()) -> f64 {
@@ -196,6 +190,7 @@ fn chained() {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use anyhow::Context as _;
 
     fn turns_of(crowds: &[f64], count: usize, mut least: f64) -> Turns<usize> {
         let mut turns = crowds.iter().copied().enumerate();

@@ -2,6 +2,7 @@
 //! A program under test: its packet threads' time on the processor, its memory, its signals.
 
 use anyhow::{Context as _, anyhow};
+use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;
@@ -14,6 +15,17 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The time between two ticks of the kernel is shorter.
 const TICK_MAX: Duration = Duration::from_millis(15);
+
+/// Binds a thread of any process to one processor; 0 is the calling thread.
+///
+/// # Errors
+/// If there is no such thread or no such processor.
+pub fn pin(thread: u32, cpu: u32) -> anyhow::Result<()> {
+    let mut set = CpuSet::new();
+    set.set(usize::try_from(cpu)?)?;
+    sched_setaffinity(Pid::from_raw(i32::try_from(thread)?), &set)
+        .with_context(|| format!("cannot run on processor {cpu}"))
+}
 
 /// A child that ends with this value.
 #[derive(Debug)]

@@ -7,9 +7,7 @@ use crate::wire::RING_BITS;
 use anyhow::{Context as _, bail};
 use dpvs_api::types::{ConfigApplyParams, ConfigSpec, DeviceFilter, Empty};
 use dpvs_api::{Client, method};
-use dpvs_bench::process::Process;
-use nix::sched::{CpuSet, sched_setaffinity};
-use nix::unistd::Pid;
+use dpvs_bench::process::{Process, pin};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -100,12 +98,10 @@ impl Cpus {
 
     /// Moves a program's other threads away from the one that forwards.
     pub(crate) fn keep_free_for(self, process: &Process, worker: u32) -> anyhow::Result<()> {
-        let mut set = CpuSet::new();
-        set.set(usize::try_from(self.main)?)?;
         for task in fs::read_dir(format!("/proc/{}/task", process.id()))? {
             let thread: u32 = task?.file_name().to_string_lossy().parse()?;
             if thread != worker {
-                sched_setaffinity(Pid::from_raw(i32::try_from(thread)?), &set)?;
+                pin(thread, self.main)?;
             }
         }
         Ok(())

@@ -138,57 +138,72 @@ pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Found> {
     ours.end()?;
     floor.end()?;
     let of = |pick: fn(&(Turn, [Turn; 2])) -> Turn| turns.values.iter().map(pick).collect();
-    let all: [Vec<Turn>; 3] =
-        [of(|(ours, _)| *ours), of(|(_, [own, _])| *own), of(|(_, [_, same])| *same)];
-    let names = ["dpvs", "testpmd", "testpmd at dpvs's half load"];
-    let mut found = Vec::new();
-    let mut medians = Vec::new();
-    for ((turns, name), (rate, suffix)) in all.iter().zip(names).zip([
-        (half, ""),
-        (floor_half, "-testpmd"),
-        (half, "-testpmd-same-rate"),
-    ]) {
-        let quantiles = quantiles(turns, suffix);
-        print(name, &quantiles, turns, rate)?;
-        medians.push(quantiles.iter().map(|quantile| quantile.value).collect::<Vec<_>>());
-        found.extend(quantiles);
+    let rows = [
+        Row { name: "dpvs", suffix: "", rate: half, turns: of(|(ours, _)| *ours) },
+        Row {
+            name: "testpmd",
+            suffix: "-testpmd",
+            rate: floor_half,
+            turns: of(|(_, [own, _])| *own),
+        },
+        Row {
+            name: "testpmd at dpvs's half load",
+            suffix: "-testpmd-same-rate",
+            rate: half,
+            turns: of(|(_, [_, same])| *same),
+        },
+    ];
+    for row in &rows {
+        row.print()?;
     }
     let mut out = stdout();
     writeln!(out, "turns: {}, calm: {} of {count}", turns.all, turns.calm)?;
-    if let [ours, floor, same] = medians.as_slice() {
-        for (((name, _), ours), (floor, same)) in
-            QUANTILES.iter().zip(ours).zip(floor.iter().zip(same))
-        {
-            let (ratio, at_same) = (ours / floor, ours / same);
-            writeln!(out, "ratio of {name}: {ratio:.2}; at the same rate {at_same:.2}")?;
-            for (what, ratio) in [("ratio", ratio), ("same-rate-ratio", at_same)] {
-                found.push(Measurement::of(format!("generate-dwell-{name}-{what}"), "x", ratio));
-            }
+    let mut found = Vec::new();
+    for (at, (name, _)) in QUANTILES.iter().enumerate() {
+        let [ours, floor, same] = rows.each_ref().map(|row| row.quantile(at));
+        let (ratio, at_same) = (ours.value / floor.value, ours.value / same.value);
+        writeln!(out, "ratio of {name}: {ratio:.2}; at the same rate {at_same:.2}")?;
+        found.extend([ours, floor, same]);
+        for (what, ratio) in [("ratio", ratio), ("same-rate-ratio", at_same)] {
+            found.push(Measurement::of(format!("generate-dwell-{name}-{what}"), "x", ratio));
         }
     }
     Ok(found)
 }
 
-fn quantiles(turns: &[Turn], suffix: &str) -> Vec<Measurement> {
-    let quantile = |(at, (name, _)): (usize, &(&str, usize))| {
-        let times = turns.iter().filter_map(|turn| turn.times.get(at).copied()).collect();
-        Measurement::median(format!("generate-dwell-{name}{suffix}"), "ns", times)
-    };
-    QUANTILES.iter().enumerate().map(quantile).collect()
+/// What the turns of one program at one rate found.
+struct Row {
+    name: &'static str,
+    /// Of its measurements' names.
+    suffix: &'static str,
+    /// Packets a second.
+    rate: f64,
+    turns: Vec<Turn>,
 }
 
-fn print(name: &str, quantiles: &[Measurement], turns: &[Turn], rate: f64) -> anyhow::Result<()> {
-    let us = |at: usize| quantiles.get(at).map_or(f64::NAN, |quantile| quantile.value / 1e3);
-    writeln!(
-        stdout(),
-        "{name:27} {:>9.2} {:>9.2} {:>9.2} {:>10} {:>8} {rate:>10.0}",
-        us(0),
-        us(1),
-        us(2),
-        turns.iter().map(|turn| turn.timed).sum::<usize>(),
-        turns.iter().map(|turn| turn.lost).sum::<u64>(),
-    )?;
-    Ok(())
+impl Row {
+    /// The median of one of the [`QUANTILES`], in nanoseconds.
+    fn quantile(&self, at: usize) -> Measurement {
+        let name = QUANTILES.get(at).map_or("", |(name, _)| *name);
+        let times = self.turns.iter().filter_map(|turn| turn.times.get(at).copied()).collect();
+        Measurement::median(format!("generate-dwell-{name}{}", self.suffix), "ns", times)
+    }
+
+    fn print(&self) -> anyhow::Result<()> {
+        let us = |at| self.quantile(at).value / 1e3;
+        writeln!(
+            stdout(),
+            "{:27} {:>9.2} {:>9.2} {:>9.2} {:>10} {:>8} {:>10.0}",
+            self.name,
+            us(0),
+            us(1),
+            us(2),
+            self.turns.iter().map(|turn| turn.timed).sum::<usize>(),
+            self.turns.iter().map(|turn| turn.lost).sum::<u64>(),
+            self.rate,
+        )?;
+        Ok(())
+    }
 }
 
 /// Serves orders with one of the two, until there are no more.

@@ -51,15 +51,20 @@ impl Mode {
         }
     }
 
-    /// Its parts, each for a process of its own.
-    fn scenes(self) -> &'static [&'static str] {
-        match self {
+    /// Measures all of its parts, each in a process of its own.
+    fn measure(self, bench: &Bench) -> anyhow::Result<Found> {
+        let scenes: &[&str] = match self {
             Mode::Connections => &connections::NAMES,
             Mode::Replies => &replies::NAMES,
-            // It has its processes itself.
-            Mode::Latency => &[],
+            // Its processes take turns.
+            Mode::Latency => return latency::measure(bench),
             Mode::Change => &["all"],
+        };
+        let mut found = Found::new();
+        for scene in scenes {
+            found.extend(in_own_process(bench, self, scene)?);
         }
+        Ok(found)
     }
 
     fn run(self, bench: &Bench, generator: &Generator, scene: &str) -> anyhow::Result<Found> {
@@ -98,7 +103,7 @@ pub(crate) struct Bench {
     /// How often each is measured
     #[arg(long, default_value_t = 5)]
     pub(crate) repetitions: usize,
-    /// How long, in milliseconds
+    /// How long, in milliseconds; the turns of `latency` are shorter
     #[arg(long, default_value_t = 500)]
     interval: u64,
     /// The processor of the worker
@@ -132,12 +137,7 @@ fn main() -> anyhow::Result<()> {
     } else {
         for mode in modes {
             writeln!(std::io::stdout(), "\n{}", mode.heading())?;
-            for scene in mode.scenes() {
-                found.extend(in_own_process(&cli.bench, *mode, scene)?);
-            }
-            if *mode == Mode::Latency {
-                found.extend(latency::measure(&cli.bench)?);
-            }
+            found.extend(mode.measure(&cli.bench)?);
         }
     }
     if let Some(file) = &cli.json {

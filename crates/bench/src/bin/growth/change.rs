@@ -46,13 +46,11 @@ pub(crate) fn of_services() -> anyhow::Result<Vec<Chart>> {
     let usual_us = median(&usual);
     let least = |times: &[f64; TIMES]| times.iter().copied().fold(f64::INFINITY, f64::min);
     let delays: Vec<f64> = changed.iter().map(|us| (least(us) - usual_us).max(0.0)).collect();
-    let longest = |all: &mut dyn Iterator<Item = f64>| all.fold(0.0, f64::max);
-    let of_one = longest(&mut changed.iter().flatten().copied()) - usual_us;
-    let of_rest = longest(&mut usual.iter().copied()) - usual_us;
-    let of_each = longest(&mut delays.iter().copied());
+    let of_one = longest(changed.iter().flatten()) - usual_us;
+    let of_rest = longest(&usual) - usual_us;
     let figures = [
         ("median", "growth-change-delay", median(&delays)),
-        ("longest, each time", "growth-change-delay-max", of_each),
+        ("longest, each time", "growth-change-delay-max", longest(&delays)),
         ("longest of one time", "growth-change-once-max", of_one),
         ("longest without a change", "growth-change-none-max", of_rest),
     ];
@@ -60,4 +58,8 @@ pub(crate) fn of_services() -> anyhow::Result<Vec<Chart>> {
         chart.add(line, f64::from(SERVICES), Measurement::of(goal, "us", value));
     }
     Ok(vec![chart])
+}
+
+fn longest<'a>(all: impl IntoIterator<Item = &'a f64>) -> f64 {
+    all.into_iter().copied().fold(0.0, f64::max)
 }
