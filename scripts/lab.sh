@@ -32,14 +32,6 @@
 #
 # The balancer's interfaces have no addresses and no IPv6: dpvs is alone on them.
 
-# Prints the namespaces of a lab.
-lab_namespaces() {
-    local role
-    for role in client lb sw rs1 rs2 crt srt; do
-        echo "dpvs-$1-$role"
-    done
-}
-
 # Joins NS1/IF1 and NS2/IF2 by a veth pair, both up. The kernel must write whole checksums:
 # dpvs sees frames as they leave the other kernel, and a veth pair has no hardware to finish them.
 lab_join() {
@@ -77,6 +69,8 @@ lab_up() {
     local name=$1 wiring=${2:-} p="dpvs-$1" role
     local roles="client lb sw rs1 rs2"
     [ "$wiring" != --routed ] || roles="$roles crt srt"
+    # Process numbers come round: a lab of this name is that of an owner that has ended.
+    lab_down "$name"
     for role in $roles; do
         ip netns add "$p-$role"
         # No router discovery, no duplicate address detection: nothing but the test speaks.
@@ -175,25 +169,27 @@ lab_end_processes() {
     done
 }
 
+# Removes a lab. What cannot be removed is told, and does not keep the rest.
 lab_down() {
-    local ns
-    for ns in $(lab_namespaces "$1"); do
-        [ -e "/run/netns/$ns" ] || continue
+    local file ns code=0
+    for file in "/run/netns/dpvs-$1"-*; do
+        [ -e "$file" ] || continue
+        ns=${file##*/}
         lab_end_processes "$ns"
-        ip netns del "$ns" || true
+        ip netns del "$ns" || code=1
     done
+    return "$code"
 }
 
 lab_clean() {
-    local ns name
-    [ -d /run/netns ] || return 0
-    for ns in /run/netns/dpvs-*-lb /run/netns/dpvs-*-client /run/netns/dpvs-*-srt; do
-        [ -e "$ns" ] || continue
-        name=${ns#/run/netns/dpvs-}
-        name=${name%-*}
-        if [ "${1:-}" = --all ] || ! [ -d "/proc/${name%%-*}" ]; then
+    local file name
+    for file in /run/netns/dpvs-*; do
+        # The owner's process number stands first; what has none is not a lab.
+        [[ -e $file && ${file##*/} =~ ^dpvs-(([0-9]+)(-[0-9]+)?)-[a-z0-9]+$ ]] || continue
+        name=${BASH_REMATCH[1]}
+        if [ "${1:-}" = --all ] || ! [ -d "/proc/${BASH_REMATCH[2]}" ]; then
             echo "removing lab $name"
-            lab_down "$name"
+            lab_down "$name" || true
             rm -rf "${TMPDIR:-/tmp}/dpvs-lab-$name-"*
         fi
     done

@@ -14,6 +14,7 @@ mod netns_fragments;
 mod netns_full_nat;
 mod netns_golden;
 mod netns_keepalived;
+mod netns_laboratory;
 mod netns_life;
 mod netns_local;
 mod netns_nat;

@@ -50,6 +50,12 @@ pub fn test_in(lab: Option<Lab>, test: impl FnOnce(&mut Lab)) {
     }
 }
 
+/// Runs `scripts/lab.sh` for the lab of a name.
+pub fn script(verb: &str, name: &str, flags: &[&str]) -> Run {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/lab.sh");
+    Run::of(&format!("lab.sh {verb} {name}"), Command::new(path).args([verb, name]).args(flags))
+}
+
 impl Lab {
     /// A lab with client and servers beside the balancer, its addresses set. `None` without root.
     pub fn plain(workers: usize) -> Option<Lab> {
@@ -126,13 +132,8 @@ impl Lab {
             arguments.extend(["--config".to_owned(), path.to_string_lossy().into_owned()]);
         }
         let lab = Lab { name, directory, flags, arguments, daemon: None };
-        lab.script("up", lab.flags).ok();
+        script("up", &lab.name, lab.flags).ok();
         Some(lab)
-    }
-
-    fn script(&self, verb: &str, flags: &[&str]) -> Run {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/lab.sh");
-        Run::of(&format!("lab.sh {verb}"), Command::new(path).args([verb, &self.name]).args(flags))
     }
 
     /// Starts the daemon.
@@ -156,7 +157,7 @@ impl Lab {
 
     /// Gives the balancer the addresses of the lab.
     pub fn set_addresses(&self) {
-        self.all(&self.script("addresses", self.flags).ok());
+        self.all(&script("addresses", &self.name, self.flags).ok());
     }
 
     /// Returns the daemon.
@@ -261,7 +262,7 @@ impl Lab {
 impl Drop for Lab {
     fn drop(&mut self) {
         self.daemon = None;
-        let run = self.script("down", &[]);
+        let run = script("down", &self.name, &[]);
         if !std::thread::panicking() {
             run.ok();
         }

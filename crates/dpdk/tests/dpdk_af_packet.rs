@@ -17,7 +17,7 @@ fn kernel_is_answered_over_a_veth_pair_on_two_queues() {
     if !netns::is_root() {
         return;
     }
-    let (ours, peer) = (Namespace::new("afp"), Namespace::new("afp-peer"));
+    let (ours, peer) = (Namespace::new("afp"), Namespace::new("afppeer"));
     let veth = ["link", "add", "veth0", "type", "veth", "peer", "name", "veth1", "netns"];
     ours.ip(&[&veth[..], &[&peer.name]].concat());
     ours.ip(&["link", "set", "veth0", "up"]);

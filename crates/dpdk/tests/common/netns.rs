@@ -20,9 +20,14 @@ pub(crate) struct Namespace {
 }
 
 impl Namespace {
-    /// Makes one and sets its loopback up.
+    /// Makes one and sets its loopback up. The name is like those of `scripts/lab.sh`, which
+    /// removes it where a test was killed.
     pub(crate) fn new(role: &str) -> Self {
-        let name = format!("dpdk-{role}-{}", std::process::id());
+        let name = format!("dpvs-{}-{role}", std::process::id());
+        if std::path::Path::new("/run/netns").join(&name).exists() {
+            // Process numbers come round: its owner has ended.
+            ip(&["netns", "del", &name]);
+        }
         ip(&["netns", "add", &name]);
         let namespace = Self { name };
         namespace.ip(&["link", "set", "lo", "up"]);
