@@ -11,6 +11,7 @@
 use crate::measure::median;
 use crate::process::pin;
 use anyhow::anyhow;
+use serde::{Deserialize, Serialize};
 use std::hint::black_box;
 use std::sync::Barrier;
 use std::thread::{self, ScopedJoinHandle};
@@ -34,8 +35,9 @@ const LOOKS: usize = 15;
 
 const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// Looks before anything is measured, to learn what calm is, and the time between two of them.
-const LOOKS_FIRST: usize = 100;
+/// Looks before anything is measured, to learn what calm is, or while calm is waited for, and the time
+/// between two of them.
+const LOOKS_MOST: usize = 100;
 const BETWEEN: Duration = Duration::from_millis(10);
 
 /// The processors that measurements run on.
@@ -44,6 +46,17 @@ pub struct Crowd {
     cpus: Vec<u32>,
     /// The least that was seen.
     least: f64,
+    /// The turns that were waited for.
+    waited: Waited,
+}
+
+/// Turns that were waited for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waited {
+    /// Those before which the processors were calm.
+    pub calm: usize,
+    /// All.
+    pub all: usize,
 }
 
 /// Looks at the processors during a turn.
@@ -73,11 +86,41 @@ impl Crowd {
     /// If there is no such processor.
     pub fn new(cpus: &[u32]) -> anyhow::Result<Self> {
         let mut least = f64::INFINITY;
-        for _ in 0..LOOKS_FIRST {
+        for _ in 0..LOOKS_MOST {
             least = least.min(look_at(cpus)?);
             thread::sleep(BETWEEN);
         }
-        Ok(Crowd { cpus: cpus.to_vec(), least })
+        Ok(Crowd { cpus: cpus.to_vec(), least, waited: Waited::default() })
+    }
+
+    /// Waits until the processors are calm, for a second at most: before a turn that cannot be done
+    /// again, because it changes what the next ones find.
+    ///
+    /// # Errors
+    /// If there is no such processor.
+    pub fn wait(&mut self) -> anyhow::Result<()> {
+        self.waited.all += 1;
+        for _ in 0..LOOKS_MOST {
+            let crowd = look_at(&self.cpus)?;
+            self.least = self.least.min(crowd);
+            if crowd <= self.least * CALM {
+                self.waited.calm += 1;
+                break;
+            }
+            thread::sleep(BETWEEN);
+        }
+        Ok(())
+    }
+
+    /// Counts turns that another process waited for.
+    pub fn count(&mut self, others: Waited) {
+        self.waited.calm += others.calm;
+        self.waited.all += others.all;
+    }
+
+    /// Returns the turns that were waited for.
+    pub fn waited(&self) -> Waited {
+        self.waited
     }
 
     /// Measures in turns until `count` of them are calm, or too many were not.
@@ -108,6 +151,11 @@ impl Watch<'_> {
     pub fn look(&mut self) -> anyhow::Result<()> {
         self.most = self.most.max(look_at(self.cpus)?);
         Ok(())
+    }
+
+    /// Lets this turn be as one of the most crowded, because what was measured is not what was wanted.
+    pub fn spoil(&mut self) {
+        self.most = f64::INFINITY;
     }
 }
 
@@ -218,10 +266,38 @@ mod tests {
     }
 
     #[test]
+    fn spoiled_turns_do_not_count() {
+        let mut crowd = Crowd::new(&[0]).unwrap();
+        let mut number = 0;
+        let turns = crowd.calm_turns(1, |watch| {
+            number += 1;
+            if number < 3 {
+                watch.spoil();
+            }
+            Ok(number)
+        });
+        let Turns { values, all, .. } = turns.unwrap();
+        assert!(values.iter().all(|value| *value >= 3) && all >= 3, "{values:?} of {all}");
+    }
+
+    #[test]
     fn where_nothing_is_calm_the_calmest_turns_are_given() {
         let crowds: Vec<f64> = (0..32).map(|at| 100.0 - f64::from(at)).collect();
         let turns = turns_of(&crowds, 2, 1.0);
         assert_eq!(turns, Turns { values: vec![31, 30], calm: 0, all: 32 });
+    }
+
+    #[test]
+    fn turns_are_counted_that_were_waited_for() {
+        let mut crowd = Crowd::new(&[0]).unwrap();
+        crowd.least = f64::INFINITY;
+        crowd.wait().unwrap();
+        assert_eq!(crowd.waited(), Waited { calm: 1, all: 1 });
+        // Nothing is as calm as this.
+        crowd.least = 0.0;
+        crowd.wait().unwrap();
+        crowd.count(Waited { calm: 2, all: 3 });
+        assert_eq!(crowd.waited(), Waited { calm: 3, all: 5 });
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 use crate::frames::{Fill, Frames, Kind, Order};
 use anyhow::{Context as _, ensure};
+use dpvs_bench::crowd::Crowd;
 use dpvs_bench::measure::{Measurement, to_f64};
 use dpvs_core::key::{Address, Endpoint};
 use dpvs_core::neighbour::NeighbourUpdate;
@@ -277,9 +278,10 @@ impl Balancer {
         Ok(outcome?)
     }
 
-    /// Measures what the next packets cost.
+    /// Measures what the next packets cost, each time on a calm processor.
     pub(crate) fn cost(
         &mut self,
+        crowd: &mut Crowd,
         frames: &mut impl Fill,
         packets: usize,
         pass_ms: u64,
@@ -287,6 +289,7 @@ impl Balancer {
         let mut cost = Cost::default();
         let count = to_f64(u64::try_from(packets.div_ceil(BURST) * BURST)?);
         for _ in 0..REPETITIONS {
+            crowd.wait()?;
             self.know()?;
             // The same frames are made again by what comes then.
             let again = frames.clone();

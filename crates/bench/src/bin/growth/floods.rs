@@ -5,6 +5,7 @@
 use crate::balancer::{Balancer, Plan};
 use crate::chart::Chart;
 use crate::frames::{Frames, Kind, Mixed, Order};
+use dpvs_bench::crowd::Crowd;
 use dpvs_bench::measure::Measurement;
 use dpvs_core::net::Protocol;
 use dpvs_core::tables::Forward;
@@ -51,7 +52,7 @@ const fn flood(
 
 /// What a packet of the flood costs, and what part of all packets may be the flood's while good flows
 /// take so much of the worker's time. None of the good flows' packets may be lost.
-pub(crate) fn over_floods() -> anyhow::Result<Vec<Chart>> {
+pub(crate) fn over_floods(crowd: &mut Crowd) -> anyhow::Result<Vec<Chart>> {
     let title = "Packets of a flood among those of 1,000 flows of full NAT";
     let mut costs =
         Chart { is_log: false, ..Chart::new("growth-floods", title, "flood to one good") };
@@ -66,14 +67,14 @@ pub(crate) fn over_floods() -> anyhow::Result<Vec<Chart>> {
         let mut mixed = frames(&flood);
         balancer.open(&mut mixed.good, 0, GOOD)?;
         mixed.good.play(0, GOOD, Order::Scattered);
-        let alone = balancer.cost(&mut mixed, PACKETS, 0)?.measurement("alone").value;
+        let alone = balancer.cost(crowd, &mut mixed, PACKETS, 0)?.measurement("alone").value;
         // The table gets as full as it will.
         mixed.each = 31;
         balancer.play(&mut mixed, PACKETS, 0)?;
         let mut flood_ns = 0.0;
         for each in EACH {
             mixed.each = usize::try_from(each)?;
-            let cost = balancer.cost(&mut mixed, PACKETS, 0)?;
+            let cost = balancer.cost(crowd, &mut mixed, PACKETS, 0)?;
             let all = f64::from(each + 1);
             let of_flood = cost.ns.iter().map(|ns| (ns * all - alone) / f64::from(each)).collect();
             let goal = format!("growth-floods-{}-{each}", flood.id);

@@ -4,6 +4,7 @@
 use crate::balancer::{Balancer, Plan};
 use crate::chart::Chart;
 use crate::frames::{Frames, Kind, Order};
+use dpvs_bench::crowd::Crowd;
 use dpvs_bench::measure::Measurement;
 use dpvs_core::net::Protocol;
 use dpvs_core::tables::{DestSettings, Forward, Tunnel, TunnelChecksum, TunnelKind};
@@ -22,7 +23,7 @@ fn decades(most: u32) -> impl Iterator<Item = u32> {
 }
 
 /// Full NAT and direct routing of more and more flows.
-pub(crate) fn over_flows(most: u32) -> anyhow::Result<Vec<Chart>> {
+pub(crate) fn over_flows(crowd: &mut Crowd, most: u32) -> anyhow::Result<Vec<Chart>> {
     let mut chart = Chart::new("growth-flows", "Packets of so many flows, in turn", "flows");
     let plans = [
         ("full NAT", "full-nat", Plan::full_nat(most), Order::Scattered),
@@ -38,7 +39,7 @@ pub(crate) fn over_flows(most: u32) -> anyhow::Result<Vec<Chart>> {
             balancer.open(&mut frames, opened, flows)?;
             opened = flows;
             frames.play(0, flows, order);
-            let cost = balancer.cost(&mut frames, PACKETS, 0)?;
+            let cost = balancer.cost(crowd, &mut frames, PACKETS, 0)?;
             anyhow::ensure!(balancer.lost == 0, "packets were not sent");
             let goal = format!("growth-flows-{id}-{flows}");
             chart.add(name, f64::from(flows), cost.measurement(&goal));
@@ -53,7 +54,7 @@ pub(crate) fn over_flows(most: u32) -> anyhow::Result<Vec<Chart>> {
 }
 
 /// A hundred thousand flows through more and more services, and the making of their connections.
-pub(crate) fn over_services() -> anyhow::Result<Vec<Chart>> {
+pub(crate) fn over_services(crowd: &mut Crowd) -> anyhow::Result<Vec<Chart>> {
     let title = "Packets of 100,000 flows through so many services";
     let mut chart = Chart::new("growth-services", title, "services");
     for services in decades(100_000) {
@@ -68,7 +69,7 @@ pub(crate) fn over_services() -> anyhow::Result<Vec<Chart>> {
         let mut frames = Frames::new(Kind::Udp, services);
         balancer.open(&mut frames, 0, FLOWS_OF_SERVICES)?;
         frames.play(0, FLOWS_OF_SERVICES, Order::Scattered);
-        let cost = balancer.cost(&mut frames, PACKETS, 0)?;
+        let cost = balancer.cost(crowd, &mut frames, PACKETS, 0)?;
         let goal = format!("growth-services-{services}");
         chart.add("full NAT", f64::from(services), cost.measurement(&goal));
     }
@@ -79,7 +80,7 @@ pub(crate) fn over_services() -> anyhow::Result<Vec<Chart>> {
 type Add = fn(&mut Balancer, u32) -> anyhow::Result<()>;
 
 /// A thousand flows beside more and more routes, and neighbours set by hand, of others.
-pub(crate) fn over_network() -> anyhow::Result<Vec<Chart>> {
+pub(crate) fn over_network(crowd: &mut Crowd) -> anyhow::Result<Vec<Chart>> {
     let title = "Packets of 1,000 flows of full NAT, beside what concerns others";
     let mut chart = Chart::new("growth-network", title, "routes, neighbours");
     let things: [(&str, &str, Add); 2] = [
@@ -94,7 +95,7 @@ pub(crate) fn over_network() -> anyhow::Result<Vec<Chart>> {
             let mut frames = Frames::new(Kind::Udp, 1);
             balancer.open(&mut frames, 0, 1000)?;
             frames.play(0, 1000, Order::Scattered);
-            let cost = balancer.cost(&mut frames, PACKETS / 10, 0)?;
+            let cost = balancer.cost(crowd, &mut frames, PACKETS / 10, 0)?;
             let goal = format!("growth-network-{id}-{count}");
             chart.add(name, f64::from(count), cost.measurement(&goal));
         }
@@ -102,8 +103,8 @@ pub(crate) fn over_network() -> anyhow::Result<Vec<Chart>> {
     Ok(vec![chart])
 }
 
-/// Every method, of a thousand and a hundred thousand flows.
-pub(crate) fn over_methods() -> anyhow::Result<Vec<Chart>> {
+/// Every method, of a thousand to a hundred thousand flows.
+pub(crate) fn over_methods(crowd: &mut Crowd) -> anyhow::Result<Vec<Chart>> {
     let mut chart = Chart::new("growth-methods", "Packets by each method", "flows");
     let tunnel = |kind, port| {
         let dest = tunneled(Tunnel { kind, port, checksum: TunnelChecksum::None });
@@ -123,7 +124,7 @@ pub(crate) fn over_methods() -> anyhow::Result<Vec<Chart>> {
         ("echo, answered here", "local-echo", Kind::Ping, Plan::new(Forward::Direct)),
     ];
     for (name, id, kind, plan) in methods {
-        for flows in [1000u32, 100_000] {
+        for flows in [1000u32, 10_000, 100_000] {
             let mut balancer = Balancer::new(1 << 20);
             balancer.serve(&plan, 1)?;
             if id == "local-echo" {
@@ -132,7 +133,7 @@ pub(crate) fn over_methods() -> anyhow::Result<Vec<Chart>> {
             let mut frames = Frames::new(kind, 1);
             balancer.open(&mut frames, 0, flows)?;
             frames.play(0, flows, Order::Scattered);
-            let cost = balancer.cost(&mut frames, PACKETS, 0)?;
+            let cost = balancer.cost(crowd, &mut frames, PACKETS, 0)?;
             let goal = format!("growth-methods-{id}-{flows}");
             chart.add(name, f64::from(flows), cost.measurement(&goal));
         }

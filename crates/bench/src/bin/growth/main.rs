@@ -16,7 +16,8 @@ mod opening;
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
 use dpvs_bench::chart::{self, Chart};
-use dpvs_bench::measure;
+use dpvs_bench::crowd::{Crowd, Waited};
+use dpvs_bench::{measure, process};
 use std::path::PathBuf;
 
 /// Measures how the cost of the packet path grows.
@@ -34,6 +35,9 @@ struct Options {
     /// Draws pictures into a folder.
     #[arg(long, value_name = "FOLDER")]
     svg: Option<PathBuf>,
+    /// Processor to measure on.
+    #[arg(long, default_value_t = 1)]
+    cpu: u32,
     /// Fills a table of so many connections in this process, and nothing else.
     #[arg(long, hide = true)]
     fill: Option<u32>,
@@ -66,24 +70,27 @@ enum What {
 
 fn main() -> anyhow::Result<()> {
     let options = Options::parse();
+    process::pin(0, options.cpu)?;
+    let mut crowd = Crowd::new(&[options.cpu])?;
     if let Some(connections) = options.fill {
-        println!("{}", serde_json::to_string(&memory::fill(connections)?)?);
+        println!("{}", serde_json::to_string(&memory::fill(&mut crowd, connections)?)?);
         return Ok(());
     }
     let all = if options.only.is_empty() { What::value_variants() } else { &options.only };
     let mut measurements = Vec::new();
     for what in all {
+        let crowd = &mut crowd;
         let charts = match what {
-            What::Flows => flows::over_flows(options.most)?,
-            What::Services => flows::over_services()?,
-            What::Network => flows::over_network()?,
-            What::Methods => flows::over_methods()?,
-            What::Schedulers => opening::over_servers()?,
-            What::Table => opening::over_table()?,
-            What::Ports => opening::over_ports()?,
-            What::Floods => floods::over_floods()?,
+            What::Flows => flows::over_flows(crowd, options.most)?,
+            What::Services => flows::over_services(crowd)?,
+            What::Network => flows::over_network(crowd)?,
+            What::Methods => flows::over_methods(crowd)?,
+            What::Schedulers => opening::over_servers(crowd)?,
+            What::Table => opening::over_table(crowd)?,
+            What::Ports => opening::over_ports(crowd)?,
+            What::Floods => floods::over_floods(crowd)?,
             What::Change => change::of_services()?,
-            What::Memory => memory::of_connections(options.most)?,
+            What::Memory => memory::of_connections(crowd, options.cpu, options.most)?,
         };
         for chart in &charts {
             print!("{chart}");
@@ -94,6 +101,8 @@ fn main() -> anyhow::Result<()> {
             }
         }
     }
+    let Waited { calm, all } = crowd.waited();
+    println!("measured on a calm processor: {calm} of {all} times");
     if let Some(file) = &options.json {
         measure::save(file, &measurements)
             .with_context(|| format!("cannot write {}", file.display()))?;

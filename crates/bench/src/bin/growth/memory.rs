@@ -5,16 +5,26 @@ use crate::balancer::{Balancer, Plan};
 use crate::chart::Chart;
 use crate::frames::{Frames, Kind, Order};
 use anyhow::Context as _;
+use dpvs_bench::crowd::{Crowd, Waited};
 use dpvs_bench::measure::{Measurement, to_f64};
+use serde::{Deserialize, Serialize};
 use std::process::{Command, Stdio};
 
 /// Pages of memory: those of 4 KiB, and those of 2 MiB where the system has them.
 const PAGES: [(&str, &str, &str); 2] =
     [("full NAT", "", ""), ("full NAT, huge pages", "glibc.malloc.hugetlb=1", "-huge-pages")];
 
+/// What a full table was like.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Filled {
+    memory: Measurement,
+    cost: Measurement,
+    waited: Waited,
+}
+
 /// Memory of an IPv4 connection of full NAT, in tables of more and more that are all in use, and what
 /// a packet costs there.
-pub(crate) fn of_connections(most: u32) -> anyhow::Result<Vec<Chart>> {
+pub(crate) fn of_connections(crowd: &mut Crowd, cpu: u32, most: u32) -> anyhow::Result<Vec<Chart>> {
     let title = "Memory of a connection, in a full table";
     let mut chart = Chart { y: "bytes", ..Chart::new("growth-memory", title, "connections") };
     let title = "Packets of all connections of a full table, in turn";
@@ -27,14 +37,15 @@ pub(crate) fn of_connections(most: u32) -> anyhow::Result<Vec<Chart>> {
         for (name, tunables, id) in PAGES {
             let program = std::env::current_exe().context("this program has no path")?;
             let output = Command::new(program)
-                .args(["--fill", &connections.to_string()])
+                .args(["--fill", &connections.to_string(), "--cpu", &cpu.to_string()])
                 .env("GLIBC_TUNABLES", tunables)
                 .stderr(Stdio::inherit())
                 .output()?;
             anyhow::ensure!(output.status.success(), "{connections}: {}", output.status);
-            let all: [Measurement; 2] = serde_json::from_slice(&output.stdout)?;
-            let [memory, cost] =
-                all.map(|m| Measurement { goal: format!("{}{id}-{connections}", m.goal), ..m });
+            let filled: Filled = serde_json::from_slice(&output.stdout)?;
+            crowd.count(filled.waited);
+            let [memory, cost] = [filled.memory, filled.cost]
+                .map(|m| Measurement { goal: format!("{}{id}-{connections}", m.goal), ..m });
             chart.add(name, f64::from(connections), memory);
             costs.add(name, f64::from(connections), cost);
         }
@@ -43,7 +54,7 @@ pub(crate) fn of_connections(most: u32) -> anyhow::Result<Vec<Chart>> {
 }
 
 /// Fills a table, and returns what a connection takes and what a packet costs.
-pub(crate) fn fill(connections: u32) -> anyhow::Result<[Measurement; 2]> {
+pub(crate) fn fill(crowd: &mut Crowd, connections: u32) -> anyhow::Result<Filled> {
     let before = resident_bytes()?;
     let mut balancer = Balancer::new(usize::try_from(connections)?);
     balancer.serve(&Plan::full_nat(connections), 1)?;
@@ -55,8 +66,9 @@ pub(crate) fn fill(connections: u32) -> anyhow::Result<[Measurement; 2]> {
     let each = to_f64(taken) / f64::from(connections);
     let memory = Measurement::of("growth-memory-full-nat", "bytes", each);
     frames.play(0, connections, Order::Scattered);
-    let cost = balancer.cost(&mut frames, 200_000, 0)?;
-    Ok([memory, cost.measurement("growth-full-tables-full-nat")])
+    let cost = balancer.cost(crowd, &mut frames, 200_000, 0)?;
+    let cost = cost.measurement("growth-full-tables-full-nat");
+    Ok(Filled { memory, cost, waited: crowd.waited() })
 }
 
 fn resident_bytes() -> anyhow::Result<u64> {

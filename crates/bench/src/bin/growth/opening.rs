@@ -4,6 +4,7 @@
 use crate::balancer::{Balancer, Plan, SHORT_MS};
 use crate::chart::Chart;
 use crate::frames::{Frames, Kind, Order};
+use dpvs_bench::crowd::Crowd;
 use dpvs_core::scheduler::{Scheduler, SchedulerFlags};
 use dpvs_core::tables::{Forward, ServiceSettings};
 
@@ -14,7 +15,7 @@ const SHORT_FROM: u32 = 20_000_000;
 const SHORT: u32 = 40_000_000;
 
 /// Every scheduler and number of servers.
-pub(crate) fn over_servers() -> anyhow::Result<Vec<Chart>> {
+pub(crate) fn over_servers(crowd: &mut Crowd) -> anyhow::Result<Vec<Chart>> {
     let title = "New connections, by scheduler";
     let mut chart =
         Chart { y: "ns/connection", ..Chart::new("growth-schedulers", title, "servers") };
@@ -30,7 +31,7 @@ pub(crate) fn over_servers() -> anyhow::Result<Vec<Chart>> {
             frames.play(SHORT_FROM, SHORT, Order::Opened);
             // Until as many end as begin: a burst each millisecond, and the wheel's coarseness.
             balancer.play(&mut frames, 32 * 3000, 1)?;
-            let cost = balancer.cost(&mut frames, CONNECTIONS, 1)?;
+            let cost = balancer.cost(crowd, &mut frames, CONNECTIONS, 1)?;
             // Of a thousand servers a few may have to be asked for their link addresses again.
             anyhow::ensure!(balancer.lost < CONNECTIONS / 10, "{name}: {} lost", balancer.lost);
             let goal = format!("growth-schedulers-{name}-{servers}");
@@ -41,7 +42,7 @@ pub(crate) fn over_servers() -> anyhow::Result<Vec<Chart>> {
 }
 
 /// A table that connections fill which stay.
-pub(crate) fn over_table() -> anyhow::Result<Vec<Chart>> {
+pub(crate) fn over_table(crowd: &mut Crowd) -> anyhow::Result<Vec<Chart>> {
     const CAPACITY: u32 = 1 << 20;
     let title = "New connections in a table of 1,048,576 that is so full";
     let mut chart = Chart { is_log: false, ..Chart::new("growth-table", title, "per cent full") };
@@ -69,14 +70,14 @@ pub(crate) fn over_table() -> anyhow::Result<Vec<Chart>> {
             balancer.open(&mut stay, standing, wanted)?;
             standing = wanted;
             balancer.play(&mut come, 8 * 2600, 4)?;
-            let cost = balancer.cost(&mut come, CONNECTIONS, 4)?;
+            let cost = balancer.cost(crowd, &mut come, CONNECTIONS, 4)?;
             anyhow::ensure!(balancer.lost == 0, "{percent} %: {} lost", balancer.lost);
             let goal = format!("growth-table-{id}-{percent}");
             chart.add(name, f64::from(percent), cost.measurement(&goal));
         }
         let room = CAPACITY - u32::try_from(balancer.lab.connections())?;
         balancer.open(&mut stay, standing, standing + room / 32 * 32)?;
-        let cost = balancer.cost(&mut come, CONNECTIONS, 0)?;
+        let cost = balancer.cost(crowd, &mut come, CONNECTIONS, 0)?;
         let goal = format!("growth-table-{id}-shed");
         chart.add(name, 100.0, cost.measurement(&goal));
     }
@@ -84,7 +85,7 @@ pub(crate) fn over_table() -> anyhow::Result<Vec<Chart>> {
 }
 
 /// One server and four local addresses, of whose ports so many are in use, here and there.
-pub(crate) fn over_ports() -> anyhow::Result<Vec<Chart>> {
+pub(crate) fn over_ports(crowd: &mut Crowd) -> anyhow::Result<Vec<Chart>> {
     const LADDRS: u32 = 4;
     const PORTS: u32 = LADDRS * 64_512;
     let title = "New connections where so many local ports are in use";
@@ -98,7 +99,7 @@ pub(crate) fn over_ports() -> anyhow::Result<Vec<Chart>> {
         let mut come = Frames::new(Kind::Udp, 1);
         come.play(SHORT_FROM, SHORT, Order::Opened);
         balancer.play(&mut come, 2600, 64)?;
-        let cost = balancer.cost(&mut come, 6400, 64)?;
+        let cost = balancer.cost(crowd, &mut come, 6400, 64)?;
         anyhow::ensure!(balancer.lost == 0, "{percent} %: {} lost", balancer.lost);
         let goal = format!("growth-ports-{percent}");
         chart.add("full NAT", f64::from(percent), cost.measurement(&goal));

@@ -91,7 +91,7 @@ fn udp(cli: &Cli) -> anyhow::Result<Vec<f64>> {
     }
     balancer.process().pause()?;
     // It rests for a thousandth of a second between two turns: its timers hardly notice.
-    let turns = crowd.calm_turns(cli.repetitions, |_| {
+    let turns = crowd.calm_turns(cli.repetitions, |watch| {
         balancer.process().resume()?;
         let before = Count::take(&mut balancer)?;
         sleep(2 * INTERVAL);
@@ -100,17 +100,25 @@ fn udp(cli: &Cli) -> anyhow::Result<Vec<f64>> {
         let (made, expired) = (now.made - before.made, now.expired - before.expired);
         let share = to_f64(made) / to_f64((now.packets - before.packets).max(1));
         anyhow::ensure!(share > SHARE_MIN, "a packet makes {share:.2} connections");
-        Ok((now.rate(before), to_f64(expired) / to_f64(made.max(1))))
+        // Those that end began a second ago: where the machine's speed has changed since, they are more
+        // or fewer.
+        let balance = to_f64(expired) / to_f64(made.max(1));
+        if !is_level(balance) {
+            watch.spoil();
+        }
+        Ok((now.rate(before), balance))
     })?;
-    // Those that end began a second ago: where the machine's speed has changed since, they are more or
-    // fewer.
-    let is_level = |(_, balance): &&(f64, f64)| (balance - 1.0).abs() < BALANCE;
-    let rates: Vec<f64> = turns.values.iter().filter(is_level).map(|(rate, _)| *rate).collect();
+    let level = turns.values.iter().filter(|(_, balance)| is_level(*balance));
+    let rates: Vec<f64> = level.map(|(rate, _)| *rate).collect();
     anyhow::ensure!(!rates.is_empty(), "not as many end as begin: {:.2?}", turns.values);
-    let (count, calm, all) = (rates.len(), turns.calm, turns.all);
-    writeln!(std::io::stdout(), "turns: {all}, calm: {calm}, of which {count} count")?;
+    let (calm, all) = (turns.calm, turns.all);
+    writeln!(std::io::stdout(), "turns: {all}, calm and as many ends as beginnings: {calm}")?;
     balancer.process().end()?;
     Ok(rates)
+}
+
+fn is_level(balance: f64) -> bool {
+    (balance - 1.0).abs() < BALANCE
 }
 
 /// The first round of SYNs.
