@@ -8,7 +8,7 @@ use crate::Cli;
 use crate::balancer::{Balancer, Setup};
 use crate::plan;
 use anyhow::Context as _;
-use dpvs_bench::crowd::Crowd;
+use dpvs_bench::crowd::{Crowd, Waited};
 use dpvs_bench::measure::{Measurement, median, to_f64};
 use dpvs_bench::pcap;
 use dpvs_bench::traffic::Traffic;
@@ -121,13 +121,17 @@ fn is_level(balance: f64) -> bool {
     (balance - 1.0).abs() < BALANCE
 }
 
-/// The first round of SYNs.
+/// The first round of SYNs. It rests before each sample, until the processor is calm.
 fn syn(cli: &Cli) -> anyhow::Result<Vec<f64>> {
+    let mut crowd = Crowd::new(&[cli.cpu])?;
     let (mut balancer, _directory) = start(cli, Traffic::SynFullNat)?;
     let (began, wanted) = (Instant::now(), u64::try_from(FRAMES)?);
-    let mut last = Count::take(&mut balancer)?;
     let mut samples = Vec::new();
     loop {
+        balancer.process().pause()?;
+        crowd.wait()?;
+        balancer.process().resume()?;
+        let last = Count::take(&mut balancer)?;
         sleep(INTERVAL);
         let now = Count::take(&mut balancer)?;
         let share = to_f64(now.made - last.made) / to_f64((now.packets - last.packets).max(1));
@@ -139,9 +143,10 @@ fn syn(cli: &Cli) -> anyhow::Result<Vec<f64>> {
             samples.push(now.rate(last));
         }
         anyhow::ensure!(began.elapsed() < PATIENCE, "too few are made: {}", balancer.state()?);
-        last = now;
     }
     balancer.process().end()?;
+    let Waited { calm, all } = crowd.waited();
+    writeln!(std::io::stdout(), "turns: {all}, calm: {calm}")?;
     anyhow::ensure!(!samples.is_empty(), "the round was over before it was seen");
     Ok(samples)
 }
