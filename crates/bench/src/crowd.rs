@@ -12,7 +12,9 @@ use crate::measure::median;
 use crate::process::pin;
 use anyhow::anyhow;
 use serde::{Deserialize, Serialize};
+use std::fs;
 use std::hint::black_box;
+use std::io;
 use std::sync::Barrier;
 use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
@@ -33,6 +35,14 @@ const STEPS: u64 = 16_384;
 /// How often the loops run for one look.
 const LOOKS: usize = 15;
 
+/// So many looks must agree on what calm is, up to this factor.
+const AGREE: usize = 3;
+const ALIKE: f64 = 1.01;
+
+/// Where it is kept what calm is, and for how long.
+const KEPT_IN: &str = "target/bench/calm.txt";
+const KEPT_FOR: Duration = Duration::from_secs(3600);
+
 const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Looks before anything is measured, to learn what calm is, or while calm is waited for, and the time
@@ -44,8 +54,7 @@ const BETWEEN: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub struct Crowd {
     cpus: Vec<u32>,
-    /// The least that was seen.
-    least: f64,
+    calm: Calm,
     /// The turns that were waited for.
     waited: Waited,
 }
@@ -57,6 +66,15 @@ pub struct Waited {
     pub calm: usize,
     /// All.
     pub all: usize,
+}
+
+/// What calm is.
+#[derive(Debug)]
+struct Calm {
+    /// What was seen, the least first.
+    seen: Vec<f64>,
+    /// The least on which [`AGREE`] looks agree.
+    least: f64,
 }
 
 /// Looks at the processors during a turn.
@@ -80,17 +98,19 @@ pub struct Turns<T> {
 }
 
 impl Crowd {
-    /// Looks at these processors for a second. Nothing of ours must run on them meanwhile.
+    /// Looks at these processors for a second. Nothing of ours must run on them meanwhile. What calm
+    /// is it may know from another program that ran within the last hour, for a crowd may stay for
+    /// minutes; it is kept in `target/bench` of the working directory.
     ///
     /// # Errors
     /// If there is no such processor.
     pub fn new(cpus: &[u32]) -> anyhow::Result<Self> {
-        let mut least = f64::INFINITY;
+        let mut calm = Calm::of(kept().unwrap_or(f64::INFINITY));
         for _ in 0..LOOKS_MOST {
-            least = least.min(look_at(cpus)?);
+            calm.learn(look_at(cpus)?);
             thread::sleep(BETWEEN);
         }
-        Ok(Crowd { cpus: cpus.to_vec(), least, waited: Waited::default() })
+        Ok(Crowd { cpus: cpus.to_vec(), calm, waited: Waited::default() })
     }
 
     /// Waits until the processors are calm, for a second at most: before a turn that cannot be done
@@ -102,8 +122,8 @@ impl Crowd {
         self.waited.all += 1;
         for _ in 0..LOOKS_MOST {
             let crowd = look_at(&self.cpus)?;
-            self.least = self.least.min(crowd);
-            if crowd <= self.least * CALM {
+            self.calm.learn(crowd);
+            if self.calm.is(crowd) {
                 self.waited.calm += 1;
                 break;
             }
@@ -133,7 +153,7 @@ impl Crowd {
         mut measure: impl FnMut(&mut Watch<'_>) -> anyhow::Result<T>,
     ) -> anyhow::Result<Turns<T>> {
         let cpus = &self.cpus;
-        calm_turns(&mut self.least, count, || {
+        calm_turns(&mut self.calm, count, || {
             let mut watch = Watch { cpus, most: f64::NEG_INFINITY };
             watch.look()?;
             let value = measure(&mut watch)?;
@@ -141,6 +161,48 @@ impl Crowd {
             Ok((value, watch.most))
         })
     }
+}
+
+impl Drop for Crowd {
+    fn drop(&mut self) {
+        // Where there is no such folder, the next program learns it anew.
+        let _ = keep(self.calm.least);
+    }
+}
+
+impl Calm {
+    fn of(least: f64) -> Self {
+        Calm { seen: Vec::new(), least }
+    }
+
+    fn is(&self, crowd: f64) -> bool {
+        crowd <= self.least * CALM
+    }
+
+    /// Learns from a look. Once in a thousand looks the steps that wait for each other take longer:
+    /// less than all others, and nothing would be calm.
+    fn learn(&mut self, crowd: f64) {
+        let at = self.seen.partition_point(|seen| *seen < crowd);
+        self.seen.insert(at, crowd);
+        let agree = |looks: &&[f64]| matches!(looks, [first, .., last] if *last <= first * ALIKE);
+        if let Some([first, ..]) = self.seen.windows(AGREE).find(agree) {
+            self.least = self.least.min(*first);
+        }
+    }
+}
+
+/// What calm was, if that is known.
+fn kept() -> Option<f64> {
+    let age = fs::metadata(KEPT_IN).ok()?.modified().ok()?.elapsed().ok()?;
+    if age > KEPT_FOR {
+        return None;
+    }
+    fs::read_to_string(KEPT_IN).ok()?.trim().parse().ok().filter(|least: &f64| *least > 0.0)
+}
+
+fn keep(least: f64) -> io::Result<()> {
+    // Without optimisation the loops are others.
+    if cfg!(debug_assertions) { Ok(()) } else { fs::write(KEPT_IN, format!("{least}\n")) }
 }
 
 impl Watch<'_> {
@@ -161,18 +223,18 @@ impl Watch<'_> {
 
 /// Does turns, which tell how crowded they were.
 fn calm_turns<T>(
-    least: &mut f64,
+    calm: &mut Calm,
     count: usize,
     mut turn: impl FnMut() -> anyhow::Result<(T, f64)>,
 ) -> anyhow::Result<Turns<T>> {
     let mut turns: Vec<(T, f64)> = Vec::new();
     let calm = loop {
-        let calm = turns.iter().filter(|(_, crowd)| *crowd <= *least * CALM).count();
-        if calm >= count || turns.len() >= TRIES * count {
-            break calm;
+        let calm_count = turns.iter().filter(|(_, crowd)| calm.is(*crowd)).count();
+        if calm_count >= count || turns.len() >= TRIES * count {
+            break calm_count;
         }
         let (value, crowd) = turn()?;
-        *least = least.min(crowd);
+        calm.learn(crowd);
         turns.push((value, crowd));
     };
     let all = turns.len();
@@ -240,14 +302,14 @@ mod tests {
     use super::*;
     use anyhow::Context as _;
 
-    fn turns_of(crowds: &[f64], count: usize, mut least: f64) -> Turns<usize> {
+    fn turns_of(crowds: &[f64], count: usize, least: f64) -> Turns<usize> {
         let mut turns = crowds.iter().copied().enumerate();
-        calm_turns(&mut least, count, || turns.next().context("no more turns")).unwrap()
+        calm_turns(&mut Calm::of(least), count, || turns.next().context("no more turns")).unwrap()
     }
 
     #[test]
     fn turns_go_on_until_enough_are_calm_and_those_alone_are_given() {
-        let turns = turns_of(&[1.3, 1.0, 1.5, 1.05, 1.2, 1.01, 1.0], 3, f64::INFINITY);
+        let turns = turns_of(&[1.3, 1.0, 1.5, 1.05, 1.2, 1.01, 1.0], 3, 1.0);
         assert_eq!(turns, Turns { values: vec![1, 5, 3], calm: 3, all: 6 });
     }
 
@@ -255,6 +317,21 @@ mod tests {
     fn what_calm_is_was_learned_before() {
         let turns = turns_of(&[1.3, 1.3, 1.0, 1.3, 1.0], 2, 1.0);
         assert_eq!(turns, Turns { values: vec![2, 4], calm: 2, all: 5 });
+    }
+
+    #[test]
+    fn looks_agree_on_what_calm_is() {
+        let mut calm = Calm::of(f64::INFINITY);
+        for crowd in [2.0, 1.1, 0.9, 1.101, f64::INFINITY, 1.5, f64::INFINITY, 1.102, f64::INFINITY]
+        {
+            calm.learn(crowd);
+        }
+        assert_eq!(calm.least, 1.1);
+        assert!(calm.is(1.18) && !calm.is(1.19));
+        // It is never more than what it was.
+        let mut known = Calm::of(1.0);
+        (0..3).for_each(|_| known.learn(1.1));
+        assert_eq!(known.least, 1.0);
     }
 
     #[test]
@@ -290,11 +367,11 @@ mod tests {
     #[test]
     fn turns_are_counted_that_were_waited_for() {
         let mut crowd = Crowd::new(&[0]).unwrap();
-        crowd.least = f64::INFINITY;
+        crowd.calm = Calm::of(f64::INFINITY);
         crowd.wait().unwrap();
         assert_eq!(crowd.waited(), Waited { calm: 1, all: 1 });
         // Nothing is as calm as this.
-        crowd.least = 0.0;
+        crowd.calm = Calm::of(0.0);
         crowd.wait().unwrap();
         crowd.count(Waited { calm: 2, all: 3 });
         assert_eq!(crowd.waited(), Waited { calm: 3, all: 5 });
