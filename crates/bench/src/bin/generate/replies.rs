@@ -147,8 +147,8 @@ impl Hosts {
             if self.hear() > 0 {
                 heard = Instant::now();
             } else if heard.elapsed() > SILENCE {
-                // Some were lost.
-                target.sent = self.counts.sent - (self.back() - base);
+                // Some were lost. Those that were under way before may have come back, too.
+                target.sent = self.counts.sent.saturating_sub(self.back() - base);
                 heard = Instant::now();
             }
         }
