@@ -32,6 +32,9 @@
 #
 # The balancer's interfaces have no addresses and no IPv6: dpvs is alone on them.
 
+# What namespaces are for, at the end of their names: those of labs, and of the tests of the ports.
+LAB_ROLES='client|lb|sw|rs1|rs2|crt|srt|tap|afp|afppeer'
+
 # Joins NS1/IF1 and NS2/IF2 by a veth pair, both up. The kernel must write whole checksums:
 # dpvs sees frames as they leave the other kernel, and a veth pair has no hardware to finish them.
 lab_join() {
@@ -173,8 +176,8 @@ lab_end_processes() {
 lab_down() {
     local file ns code=0
     for file in "/run/netns/dpvs-$1"-*; do
-        [ -e "$file" ] || continue
         ns=${file##*/}
+        [[ -e $file && $ns =~ ^dpvs-$1-($LAB_ROLES)$ ]] || continue
         lab_end_processes "$ns"
         ip netns del "$ns" || code=1
     done
@@ -185,7 +188,7 @@ lab_clean() {
     local file name
     for file in /run/netns/dpvs-*; do
         # The owner's process number stands first; what has none is not a lab.
-        [[ -e $file && ${file##*/} =~ ^dpvs-(([0-9]+)(-[0-9]+)?)-[a-z0-9]+$ ]] || continue
+        [[ -e $file && ${file##*/} =~ ^dpvs-(([0-9]+)(-[0-9]+)?)-($LAB_ROLES)$ ]] || continue
         name=${BASH_REMATCH[1]}
         if [ "${1:-}" = --all ] || ! [ -d "/proc/${BASH_REMATCH[2]}" ]; then
             echo "removing lab $name"
@@ -237,7 +240,7 @@ lab_shell() {
     local name=$$ directory
     directory=$(mktemp -d)
     # shellcheck disable=SC2064
-    trap "lab_down $name; rm -rf $directory" EXIT
+    trap "lab_down $name || true; rm -rf $directory" EXIT
     lab_up "$name"
     lab_dpvs "$name" "$directory" "${WORKERS:-1}"
     export PATH="$DPVS_BIN_DIR:$PATH"
