@@ -82,7 +82,7 @@ test: setup ## Runs all tests; those in network namespaces need root
 test-unit: ## Runs the tests that need neither root nor libdpdk
 	cargo test
 
-bench: setup-bench build ## Measures what docs/performance.md tells, and writes it (15 minutes)
+bench: setup-bench build ## Measures what docs/performance.md tells, and writes it (15 to 25 minutes)
 	cargo build --release --quiet --locked -p dpvs-bench --features generate --bins
 	target/release/report
 

@@ -26,12 +26,6 @@ impl Measurement {
         Measurement { goal: goal.into(), unit: unit.to_owned(), value, samples }
     }
 
-    /// The lower quartile of times to which the machine's own pauses add.
-    pub fn lower_quartile(goal: impl Into<String>, unit: &str, samples: Vec<f64>) -> Self {
-        let value = quantile(&samples, 4);
-        Measurement { goal: goal.into(), unit: unit.to_owned(), value, samples }
-    }
-
     /// A figure that was computed of others.
     pub fn of(goal: impl Into<String>, unit: &str, value: f64) -> Self {
         Measurement { goal: goal.into(), unit: unit.to_owned(), value, samples: vec![value] }
@@ -40,14 +34,9 @@ impl Measurement {
 
 /// The middle one; not a number of none.
 pub fn median(values: &[f64]) -> f64 {
-    quantile(values, 2)
-}
-
-/// The one that the first of so many parts end before; not a number of none.
-fn quantile(values: &[f64], parts: usize) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len() / parts).copied().unwrap_or(f64::NAN)
+    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 /// Writes what was measured.

@@ -102,7 +102,7 @@ fn main() -> anyhow::Result<()> {
         }
     }
     let Waited { calm, all } = crowd.waited();
-    println!("measured on a calm processor: {calm} of {all} times");
+    println!("begun on a calm processor: {calm} of {all} times");
     if let Some(file) = &options.json {
         measure::save(file, &measurements)
             .with_context(|| format!("cannot write {}", file.display()))?;

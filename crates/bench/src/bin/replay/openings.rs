@@ -146,7 +146,7 @@ fn syn(cli: &Cli) -> anyhow::Result<Vec<f64>> {
     }
     balancer.process().end()?;
     let Waited { calm, all } = crowd.waited();
-    writeln!(std::io::stdout(), "turns: {all}, calm: {calm}")?;
+    writeln!(std::io::stdout(), "turns: {all}, begun calm: {calm}")?;
     anyhow::ensure!(!samples.is_empty(), "the round was over before it was seen");
     Ok(samples)
 }
