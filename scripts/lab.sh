@@ -177,7 +177,7 @@ lab_down() {
     local file ns code=0
     for file in "/run/netns/dpvs-$1"-*; do
         ns=${file##*/}
-        [[ -e $file && $ns =~ ^dpvs-$1-($LAB_ROLES)$ ]] || continue
+        [[ -e $file && $ns =~ ^dpvs-"$1"-($LAB_ROLES)$ ]] || continue
         lab_end_processes "$ns"
         ip netns del "$ns" || code=1
     done
